@@ -1,0 +1,92 @@
+// sim/rollout: how a rollout goes on, step by step.
+//
+// A Plan says what to do; the controller is a pure state machine that is told what happened
+// (an action finished, metrics arrived, an operator spoke) and answers with actions. It never
+// sleeps, calls or logs: a driver (driver.h) carries the actions out through a traffic adapter
+// and a metrics source, in virtual time, live on loopback, or against AWS. Analysis decides
+// whether the canary may go on; every decision carries metric, value, limit, n and a sentence.
+//
+//   Input -> decide(plan, state, input, now) -> Decision{state, actions} -> driver -> Input
+//
+// Below: sim/aws (adapters only), sim/core. Above: sim/engine, sim/lab, sim/scenario, sim/cli.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sim/core/result.h"
+#include "sim/core/time.h"
+#include "sim/core/units.h"
+
+namespace coalmine::rollout {
+
+/// Give the canary this share of the traffic.
+struct SetWeight {
+  Percent canary;
+};
+/// Stay for so long while the analyses run.
+struct Bake {
+  Duration length{};
+};
+/// Wait for an operator's promote or resume; after `timeout` (if any) roll back.
+struct Pause {
+  std::optional<Duration> timeout;
+};
+/// The canary takes all traffic and becomes the stable version.
+struct Promote {
+  std::string version;
+};
+using StepKind = std::variant<SetWeight, Bake, Pause, Promote>;
+struct Step {
+  StepKind what;
+  Place place;  ///< in the scenario file, for errors
+};
+
+enum class OnFail { Rollback, Pause, Ignore };
+
+/// Sequential error-share test (facts: Lindon & Malek, arXiv 2011.03567), one-sided.
+struct ErrorShareTest {
+  double alpha = 0.01;  ///< at most this share of healthy rollouts is rolled back
+  double prior_a = 1, prior_b = 1;
+};
+/// Plain limit on the canary: error share, or latency share above `over`, or a latency quantile.
+struct Threshold {
+  std::optional<Percent> max_errors;    ///< of the canary's requests in the window
+  std::optional<Duration> max_latency;  ///< at `quantile`
+  double quantile = 0.99;
+  std::uint64_t min_requests = 1;  ///< fewer: no verdict
+  int consecutive = 1;             ///< windows in a row that must breach
+};
+/// Wald's sequential probability ratio test on a share (errors, or latency above `over`).
+struct SprtTest {
+  Percent from, to;
+  double alpha = 0.01, beta = 0.01;
+  std::optional<Duration> over;  ///< counts requests slower than this; else errors
+};
+
+struct AnalysisSpec {
+  std::string metric;  ///< "errors" or "latency"
+  std::variant<ErrorShareTest, Threshold, SprtTest> test;
+  OnFail on_fail = OnFail::Rollback;
+  Place place;
+};
+
+enum class TrafficApi { AppMesh, Alb };
+
+struct Plan {
+  std::string stable = "v1";
+  std::string canary = "v2";
+  TrafficApi traffic = TrafficApi::AppMesh;
+  std::vector<Step> steps;
+  std::vector<AnalysisSpec> analyses;
+};
+
+/// All problems at once: weights outside 0-100%, no step, promote that is not last, a bake
+/// before any weight, a test without canary traffic. Each error has the step's place.
+std::vector<Error> check(const Plan& plan);
+
+}  // namespace coalmine::rollout

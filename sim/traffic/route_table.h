@@ -1,0 +1,184 @@
+// sim/traffic: which target does a request go to?
+//
+// A RouteTable says which weighted targets serve which requests; match() finds the route and
+// pick() chooses the target. Health, retries and outlier ejection are small state machines
+// beside it; fault models describe misbehaving versions. Nothing here does I/O, reads a clock
+// or owns a thread: the gateway and the engine both stand on it, which is why a scenario ends
+// the same way live and in virtual time.
+//
+//   request -> match() -> Route -> pick() -> Target -> (health, retry) -> next or give up
+//
+// Below: sim/core. Above: sim/gateway, sim/engine, mock-aws/dataplane.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sim/core/json.h"
+#include "sim/core/result.h"
+#include "sim/core/time.h"
+
+namespace coalmine::traffic {
+
+inline constexpr std::size_t kMaxTargets = 10;  ///< App Mesh: 10 weighted targets, ALB: 5
+inline constexpr std::size_t kMaxNesting = 4;   ///< gateway route -> virtual service -> route
+
+/// One running copy of a version.
+struct Instance {
+  std::string id;       ///< task id, or the address again
+  std::string address;  ///< IPv4
+  int port = 0;
+  bool healthy = true;
+  bool operator==(const Instance&) const = default;
+};
+
+/// A version behind a route: an App Mesh virtual node or an ALB target group.
+struct Target {
+  std::string name;          ///< the virtual node's or target group's name
+  std::uint32_t weight = 1;  ///< relative; 0 takes no traffic
+  std::vector<Instance> instances;
+  /// Why there are no instances, for the 503's reason header:
+  /// "cloud map service v1.app.local is not registered".
+  std::string unavailable;
+  bool operator==(const Target&) const = default;
+};
+
+/// How one string is compared; exactly one way.
+struct StringMatch {
+  enum class Kind { Exact, Prefix, Suffix, Regex, Range, Present, Wildcard };
+  Kind kind = Kind::Present;
+  std::string value;
+  std::int64_t start = 0;  ///< Range: [start, end), of the value read as an integer
+  std::int64_t end = 0;
+  bool invert = false;       ///< a missing header never matches a value matcher, inverted or not
+  bool ignore_case = false;  ///< ALB host and query conditions
+  bool operator==(const StringMatch&) const = default;
+};
+
+struct FieldMatch {
+  std::string name;
+  std::vector<StringMatch> any_of;  ///< alternatives (ALB); App Mesh has one
+  bool operator==(const FieldMatch&) const = default;
+};
+
+/// All given conditions must hold.
+struct RouteMatch {
+  std::vector<StringMatch> path;  ///< alternatives; empty = any. The path without the query
+  std::vector<StringMatch> host;  ///< alternatives; empty = any. Without the port
+  std::vector<std::string> methods;
+  std::vector<FieldMatch> headers;
+  std::vector<FieldMatch> query;
+  std::vector<std::string> source_cidrs;
+  bool operator==(const RouteMatch&) const = default;
+};
+
+/// What a gateway route changes before the request goes on.
+struct Rewrite {
+  std::optional<std::string> hostname;
+  std::optional<std::string> prefix;  ///< replaces the matched prefix
+  std::optional<std::string> path;    ///< replaces the whole path
+  bool operator==(const Rewrite&) const = default;
+};
+
+struct RetryPolicy {
+  std::vector<std::string> on;  ///< Envoy's names: 5xx, gateway-error, reset, connect-failure, ...
+  int max_retries = 0;
+  Duration per_try_timeout{};  ///< zero: none
+  bool operator==(const RetryPolicy&) const = default;
+};
+
+struct Timeouts {
+  Duration request = std::chrono::seconds{15};  ///< whole request, retries included; zero: none
+  Duration idle{};                              ///< zero: none
+  bool operator==(const Timeouts&) const = default;
+};
+
+struct Stickiness {
+  Duration duration{};  ///< of the target group cookie AWSALBTG; zero: off
+  bool operator==(const Stickiness&) const = default;
+};
+
+/// Random draws anew for every request, as Envoy and ALB do; Exact follows a balanced order
+/// (facts: chairman assignment of Tijdeman 1980).
+enum class Selection { Random, Exact };
+
+/// Envoy gives 503 when no healthy instance is left; ALB fails open to all.
+enum class EmptyPolicy { Refuse, FailOpen };
+
+struct Forward {
+  std::vector<Target> targets;
+  Selection selection = Selection::Random;
+  EmptyPolicy empty = EmptyPolicy::Refuse;
+  RetryPolicy retry;
+  Timeouts timeouts;
+  Stickiness stickiness;
+  bool operator==(const Forward&) const = default;
+};
+
+struct FixedResponse {
+  int status = 503;
+  std::string content_type = "text/plain";
+  std::string body;
+  std::string reason;  ///< for the reason header of a refusal
+  bool operator==(const FixedResponse&) const = default;
+};
+
+struct Redirect {
+  int status = 302;
+  std::string protocol = "#{protocol}", host = "#{host}", port = "#{port}", path = "/#{path}",
+              query = "#{query}";
+  bool operator==(const Redirect&) const = default;
+};
+
+struct Route;
+
+/// A gateway route's virtual service: match again below it, after the rewrite.
+struct Chain {
+  std::string name;  ///< the virtual service
+  std::vector<Route> routes;
+  bool operator==(const Chain&) const;
+};
+
+struct Route {
+  std::string name;
+  std::optional<int> priority;  ///< lower first, none last; the compiler has sorted by it already
+  RouteMatch match;
+  Rewrite rewrite;
+  std::variant<Forward, Chain, FixedResponse, Redirect> action;
+  bool operator==(const Route&) const = default;
+};
+
+inline bool Chain::operator==(const Chain& other) const {
+  return name == other.name && routes == other.routes;
+}
+
+enum class Dialect { Envoy, Alb };  ///< whose local replies and header rules a listener follows
+
+struct Listener {
+  std::string name;
+  int port = 0;
+  Dialect dialect = Dialect::Envoy;
+  std::vector<Route> routes;  ///< in the order they are tried; the first match wins
+  bool operator==(const Listener&) const = default;
+};
+
+/// An immutable snapshot of everything a gateway needs. Build a new one, never edit.
+struct RouteTable {
+  std::uint64_t version = 0;        ///< +1 per control-plane change
+  std::string name;                 ///< "mesh/gateway" or the load balancer's name
+  std::vector<Listener> listeners;  ///< sorted by port
+  bool operator==(const RouteTable&) const = default;
+};
+using Snapshot = std::shared_ptr<const RouteTable>;
+
+/// The JSON of `gateway --routes`, /config_dump and the control plane's stream (design: Static
+/// routes). Short forms are read too: "match":{"prefix":"/"}, "instances":["127.0.0.1:9001"].
+/// Unknown keys, weights out of range, empty target lists are errors with their JSON path.
+Result<RouteTable> route_table_from_json(const Json& json);
+Json to_json(const RouteTable& table);
+
+}  // namespace coalmine::traffic
