@@ -23,6 +23,13 @@
 
 namespace coalmine::mock {
 
+/// The account and region that a service object is for.
+struct Scope {
+  std::string account = "000000000000";
+  std::string region = "us-east-1";
+  auto operator<=>(const Scope&) const = default;
+};
+
 /// An error as AWS answers it. `code` is the shape name of the model ("NotFoundException",
 /// "LoadBalancerNotFoundException"); wire code and HTTP status come from the model. For an
 /// error that the operation does not declare, `status` says it (0: 400).

@@ -28,12 +28,6 @@ class Iam;
 class Logs;
 class Sts;
 
-struct Scope {
-  std::string account = "000000000000";
-  std::string region = "us-east-1";
-  auto operator<=>(const Scope&) const = default;
-};
-
 /// The services of one account in one region.
 struct Region {
   Region();
