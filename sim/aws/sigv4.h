@@ -1,5 +1,10 @@
+// sim/aws, SigV4: AWS Signature Version 4, for signing (client) and for checking (mock).
+//
+// Pure: the time of signing is an argument. A library of its own (sim_sigv4), so that the
+// mock's protocol layer needs nothing of the client.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,7 +16,6 @@
 namespace coalmine::aws {
 
 // AWS Signature Version 4 (AWS General Reference, "Signature Version 4 signing process").
-// Pure: the time of signing is an argument.
 
 struct SigningScope {
   std::string region;
@@ -36,7 +40,17 @@ struct Authorization {
 /// Parses "AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…" (spaces optional).
 Result<Authorization> parse_authorization(std::string_view header);
 
+/// The claim of a presigned URL: X-Amz-Credential, X-Amz-SignedHeaders and X-Amz-Signature in
+/// the query of `target`. Error when one is missing or malformed.
+Result<Authorization> parse_presigned(std::string_view target);
+
+/// When the request says it was signed: X-Amz-Date, from the header or the query of a presigned
+/// URL. nullopt: absent or not YYYYMMDDTHHMMSSZ.
+std::optional<TimePoint> signing_time(const net::Request& request);
+
 /// The signature that `request` should carry for the claim, from the request's own headers.
+/// X-Amz-Content-SHA256 counts only where it says that the body is not signed
+/// (UNSIGNED-PAYLOAD, STREAMING-…); otherwise the body itself is hashed.
 std::string expected_signature(const net::Request& request, const Authorization& claim,
                                std::string_view secret_key);
 
