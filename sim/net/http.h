@@ -20,6 +20,9 @@
 
 namespace coalmine::net {
 
+/// Whether two header names or tokens are the same, ignoring the case of ASCII letters.
+bool same_name(std::string_view a, std::string_view b);
+
 /// Header fields in the order they came; names compare without case. Repeated fields stay apart.
 class Headers {
  public:
@@ -61,6 +64,8 @@ struct Request {
 class BodyWriter {
  public:
   virtual ~BodyWriter() = default;
+  /// An empty piece sends nothing and only asks whether to go on: a stream that waits for
+  /// events does so at least every few hundred milliseconds, or stop() has to wait for it.
   virtual bool write(std::string_view piece) = 0;
 };
 
@@ -104,6 +109,7 @@ class Server {
   virtual int port() const = 0;
   virtual const std::string& host() const = 0;
   /// Stops accepting, lets running handlers finish (streams see write() == false), joins.
+  /// Requests that have arrived are still answered, with Connection: close. Not from a handler.
   virtual void stop() = 0;
 };
 
