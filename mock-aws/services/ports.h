@@ -48,6 +48,8 @@ class InstanceRegistry {
   /// A DNS name "service.namespace" (the namespace may hold dots).
   virtual std::optional<std::vector<DiscoveredInstance>> resolve(
       const std::string& hostname) const = 0;
+  /// The DNS names that resolve() knows, sorted: for messages that name what would fit.
+  virtual std::vector<std::string> hostnames() const { return {}; }
   /// Rises whenever an answer of discover() may have changed.
   virtual std::uint64_t revision() const = 0;
 };
