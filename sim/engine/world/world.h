@@ -1,0 +1,245 @@
+// sim/engine/world: what a world is asked to play, and what it tells afterwards.
+//
+// A Spec is the whole set-up of a run without any check: traffic, versions, platform, plan and
+// the things that happen on the way. Two worlds play it: sim/engine in virtual time and sim/lab
+// live on loopback. Both answer with the same Record, from which sim/scenario makes verdicts
+// and reports. Plain values, nothing else.
+//
+//   Spec -> World (engine or lab) -> Record -> checks, timeline, reports
+//
+// Below: sim/rollout (the plan), sim/core. Above: sim/engine, sim/lab, sim/scenario.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "sim/core/histogram.h"
+#include "sim/core/result.h"
+#include "sim/core/time.h"
+#include "sim/core/units.h"
+#include "sim/rollout/plan.h"
+
+namespace coalmine::world {
+
+// --- what to play ------------------------------------------------------------------------------
+
+enum class Arrivals {
+  Poisson,   ///< independent users: gaps are exponential
+  Constant,  ///< a metronome
+};
+
+/// A part of the traffic with a path of its own; the rest goes to "/".
+struct Segment {
+  std::string name;
+  std::string path = "/";
+  Percent share;
+};
+
+struct Traffic {
+  Rate rate{100};
+  Arrivals arrivals = Arrivals::Poisson;
+  std::uint64_t users = 10'000;  ///< every request comes from one of them, all alike
+  std::vector<Segment> segments;
+};
+
+struct FixedLatency {
+  Duration value{};
+  bool operator==(const FixedLatency&) const = default;
+};
+struct UniformLatency {
+  Duration low{}, high{};
+  bool operator==(const UniformLatency&) const = default;
+};
+struct LognormalLatency {
+  Duration median{}, p99{};
+  bool operator==(const LognormalLatency&) const = default;
+};
+using Latency = std::variant<FixedLatency, UniformLatency, LognormalLatency>;
+
+/// Latency of a version that names none, when the stable version names none either.
+inline constexpr LognormalLatency kDefaultLatency{std::chrono::milliseconds{20},
+                                                  std::chrono::milliseconds{80}};
+
+enum class FaultKind {
+  Errors,     ///< answers with `status`
+  Slow,       ///< `latency` comes on top
+  Reset,      ///< the connection is closed before a byte is sent
+  Hang,       ///< no answer until the gateway's timeout
+  Truncate,   ///< half a body
+  WrongBody,  ///< status 200 with a body that is not the service's
+};
+
+struct Fault {
+  FaultKind kind = FaultKind::Errors;
+  Percent share{100};              ///< of the requests in scope
+  int status = 500;                ///< Errors
+  std::optional<Latency> latency;  ///< Slow
+  std::string segment;             ///< only requests of this segment; empty: all
+};
+
+struct Version {
+  std::string name;
+  int tasks = 1;
+  std::optional<Rate> capacity;  ///< of one task; none: unlimited
+  Latency latency = kDefaultLatency;
+  std::vector<Fault> faults;  ///< from the beginning, for ever; "errors: 5%" is one of them
+};
+
+struct Platform {
+  Duration route_delay{};  ///< from a weight change to its effect in the gateway
+  Duration metric_period = std::chrono::seconds{10};
+  Duration metric_delay{};  ///< from the end of a period until its metrics can be read
+};
+
+/// A fault that begins during the run.
+struct InjectFault {
+  std::string target;  ///< a version
+  Fault fault;
+  std::optional<Duration> length;  ///< none: until the end
+};
+
+enum class OperatorCommand { Pause, Resume, Promote, Abort };
+struct OperatorSpeaks {
+  OperatorCommand command = OperatorCommand::Abort;
+  std::string reason;
+};
+
+/// Somebody sets the weights behind the rollout's back.
+struct ForeignWeights {
+  std::map<std::string, std::uint32_t> weights;
+};
+
+struct Event {
+  Duration at{};
+  std::variant<InjectFault, OperatorSpeaks, ForeignWeights> what;
+  Place place;
+};
+
+struct Spec {
+  std::string name;
+  std::uint64_t seed = 1;
+  Duration limit = std::chrono::hours{1};
+  Traffic traffic;
+  std::vector<Version> versions;  ///< in the file's order
+  Platform platform;
+  rollout::Plan plan;
+  std::vector<Event> events;  ///< sorted by time
+};
+
+/// Index of the version in `spec.versions`; nullopt: no such version.
+std::optional<std::size_t> version_index(const Spec& spec, std::string_view name);
+
+// --- what happened -----------------------------------------------------------------------------
+
+enum class Outcome {
+  Promoted,
+  RolledBack,
+  Paused,      ///< still waiting for an operator when the time was up
+  Unfinished,  ///< the time was up
+  Failed,      ///< the rollout could not be carried out: the control plane refused
+};
+std::string_view to_string(Outcome outcome);
+std::optional<Outcome> outcome_from(std::string_view text);
+
+/// How a request ended, seen by its user.
+enum class Ending {
+  Ok,
+  Error,      ///< a 5xx of the version
+  Reset,      ///< 503 of the gateway: the version broke the connection
+  Timeout,    ///< 504 of the gateway
+  Truncated,  ///< the body ended early
+  Wrong,      ///< 200 with the wrong body: the user sees it, no metric does
+  Dropped,    ///< never reached a version: no route, no target, no connection
+};
+inline constexpr std::size_t kEndings = 7;
+std::string_view to_string(Ending ending);
+
+/// Requests by version within a stretch of time; `failed` is what users saw fail.
+struct Tally {
+  std::uint64_t requests = 0;
+  std::uint64_t failed = 0;
+  bool operator==(const Tally&) const = default;
+};
+
+/// A stretch of time in which the gateway's weights did not change.
+struct Span {
+  Duration begin{}, end{};
+  /// In force at the gateway, by version; empty while a change was on its way through it.
+  std::vector<std::uint32_t> weights;
+  std::vector<Tally> versions;  ///< by index in Spec::versions
+  std::uint64_t dropped = 0;
+};
+
+struct VersionRecord {
+  std::string name;
+  std::uint64_t requests = 0;
+  std::uint64_t endings[kEndings] = {};
+  std::uint64_t users = 0;  ///< distinct users served; counted for the canary only
+  Histogram latency;        ///< as users saw it, answered requests only
+  std::uint64_t failed() const;
+};
+
+/// One line of the timeline. `text` is for people; `fields` hold the same for programs, values
+/// as JSON text ("\"v2\"", "1").
+struct TimelineEntry {
+  Duration t{};
+  std::string event;  ///< "weights", "analysis", "fault", "operator", "state", "outcome"
+  std::string text;
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
+/// The states of a rollout as scenarios name them, in the order of a life.
+inline constexpr std::string_view kStates[] = {"baseline",     "shifting",    "baking",
+                                               "paused",       "promoting",   "promoted",
+                                               "rolling-back", "rolled-back", "failed"};
+
+struct StateChange {
+  Duration t{};
+  std::string state;
+};
+
+/// Everything a run tells. Times are since the start of the world.
+struct Record {
+  std::string mode;  ///< "virtual" or "live"
+  std::string fidelity;
+  std::uint64_t seed = 0;
+  Outcome outcome = Outcome::Unfinished;
+  std::string reason;  ///< one sentence: why it ended so
+  Duration duration{};
+  std::vector<VersionRecord> versions;
+  std::uint64_t dropped = 0;
+  std::vector<Span> spans;
+  std::vector<TimelineEntry> timeline;
+  std::vector<StateChange> states;
+  std::map<std::string, std::uint32_t> final_weights;  ///< as the control plane holds them
+
+  std::optional<Duration> fault_at;      ///< when the first fault of the canary could be seen
+  std::optional<Duration> first_canary;  ///< first request that the canary served
+  std::optional<Duration> last_canary;   ///< last one before the end
+  std::optional<Duration> decided_at;    ///< when an analysis decided against the canary
+  std::string decided_by;                ///< its metric
+  std::optional<Duration> rollback_at;   ///< decision to roll back, by analysis or operator
+  std::optional<Duration> promoted_at;   ///< all traffic at the canary
+  double max_canary_share = 0;           ///< highest routed share before the end
+  std::uint64_t blast_users = 0;         ///< distinct users whose request the canary served
+};
+
+enum class Fidelity { Request, Aggregate, Auto };
+
+struct RunOptions {
+  std::optional<std::uint64_t> seed;  ///< instead of the file's
+  Fidelity fidelity = Fidelity::Auto;
+  double speed = 1;     ///< live: scenario time per real time
+  std::string journal;  ///< file to append to; empty: none
+};
+
+using World = std::function<Result<Record>(const Spec&, const RunOptions&)>;
+
+}  // namespace coalmine::world

@@ -1,0 +1,188 @@
+#include "sim/scenario/tables.h"
+
+namespace coalmine::scenario {
+namespace {
+
+const YamlNode* child(const YamlNode* node, std::string_view key) {
+  if (node == nullptr) return nullptr;
+  for (const auto& [name, value] : node->pairs) {
+    if (name.text == key) return &value;
+  }
+  return nullptr;
+}
+
+/// What the checks below share.
+struct Context {
+  const Scenario& scenario;
+  const YamlNode& root;
+  Reader& reader;
+
+  /// From the tree, so that names can be checked although something else was wrong.
+  std::vector<std::string> names_of(const YamlNode* map) const {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; map != nullptr && i < map->pairs.size(); ++i) {
+      names.push_back(map->pairs[i].first.text);
+    }
+    return names;
+  }
+
+  void want_version(const Place& place, const std::string& name) const {
+    const std::vector<std::string> names = names_of(child(child(&root, "given"), "versions"));
+    if (names.empty() || std::find(names.begin(), names.end(), name) != names.end()) return;
+    reader.problem(place,
+                   fmt::format("there is no version \"{}\" (allowed: {})", name, join(names)));
+  }
+
+  void want_segment(const Place& place, const std::string& name) const {
+    const YamlNode* segments = child(child(child(&root, "given"), "traffic"), "segments");
+    std::vector<std::string> names;
+    for (std::size_t i = 0; segments != nullptr && i < segments->items.size(); ++i) {
+      if (const YamlNode* one = child(&segments->items[i], "name")) names.push_back(one->text);
+    }
+    if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) return;
+    reader.problem(
+        place, names.empty()
+                   ? fmt::format("there is no segment \"{}\": the traffic has none", name)
+                   : fmt::format("there is no segment \"{}\" (allowed: {})", name, join(names)));
+  }
+
+  /// Every item of the list `key`, in the file's order.
+  std::vector<const YamlNode*> items(std::string_view key) const {
+    std::vector<const YamlNode*> found;
+    const YamlNode* list = child(&root, key);
+    for (std::size_t i = 0; list != nullptr && i < list->items.size(); ++i) {
+      found.push_back(&list->items[i]);
+    }
+    return found;
+  }
+};
+
+/// Names inside a map of weights, each reported at its own key.
+void check_weight_names(const Context& context, const YamlNode* weights) {
+  if (weights == nullptr) return;
+  for (const auto& [name, value] : weights->pairs) {
+    context.want_version(context.reader.place(name), name.text);
+  }
+}
+
+void check_versions(const Context& context) {
+  const YamlNode* versions = child(child(&context.root, "given"), "versions");
+  if (versions == nullptr) return;
+  for (const auto& [name, version] : versions->pairs) {
+    const YamlNode* faults = child(&version, "faults");
+    for (std::size_t i = 0; faults != nullptr && i < faults->items.size(); ++i) {
+      if (const YamlNode* segment = child(&faults->items[i], "segment")) {
+        context.want_segment(context.reader.place(*segment), segment->text);
+      }
+    }
+  }
+}
+
+void check_segments(const Context& context) {
+  const YamlNode* list = child(child(child(&context.root, "given"), "traffic"), "segments");
+  std::vector<std::string> seen;
+  for (std::size_t i = 0; list != nullptr && i < list->items.size(); ++i) {
+    const YamlNode* name = child(&list->items[i], "name");
+    if (name == nullptr) continue;
+    if (std::find(seen.begin(), seen.end(), name->text) != seen.end()) {
+      context.reader.problem(*name, "the segment \"{}\" is given twice", name->text);
+    }
+    seen.push_back(name->text);
+  }
+}
+
+/// A scenario may mean to stop in the middle, if it says so.
+bool expects_unfinished(const Scenario& scenario) {
+  return std::any_of(scenario.checks.begin(), scenario.checks.end(), [](const Check& check) {
+    const auto* outcome = std::get_if<OutcomeCheck>(&check.what);
+    return outcome != nullptr && outcome->want == world::Outcome::Unfinished;
+  });
+}
+
+void check_rollout(const Context& context) {
+  const rollout::Plan& plan = context.scenario.spec.plan;
+  const YamlNode* rollout = child(&context.root, "rollout");
+  for (const char* role : {"stable", "canary"}) {
+    if (const YamlNode* name = child(rollout, role)) {
+      context.want_version(context.reader.place(*name), name->text);
+    }
+  }
+  if (plan.stable == plan.canary) {
+    context.reader.problem(*rollout, "stable and canary are both \"{}\"", plan.canary);
+  }
+  Duration length{};
+  for (const rollout::Step& step : plan.steps) {
+    if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) length += bake->length;
+    const auto* promote = std::get_if<rollout::Promote>(&step.what);
+    if (promote == nullptr) continue;
+    context.want_version(step.place, promote->version);
+    if (promote->version == plan.stable) {
+      context.reader.problem(step.place, fmt::format("\"{}\" is the stable version; promote \"{}\"",
+                                                     promote->version, plan.canary));
+    }
+  }
+  if (length >= context.scenario.spec.limit && !expects_unfinished(context.scenario)) {
+    context.reader.problem(*child(rollout, "plan"),
+                           "the plan bakes for {}, but the run ends after {} (given.clock.limit)",
+                           to_string(length), to_string(context.scenario.spec.limit));
+  }
+  // One problem of a place is enough: both checks may have found it.
+  for (const Error& problem : rollout::check(plan)) {
+    const Place place = problem.place.value_or(context.reader.place(*child(rollout, "plan")));
+    const auto& known = context.reader.problems();
+    if (std::none_of(known.begin(), known.end(),
+                     [&place](const Error& e) { return e.place == place; })) {
+      context.reader.problem(place, problem.message);
+    }
+  }
+}
+
+void check_events(const Context& context, bool complete) {
+  for (const YamlNode* event : context.items("when")) {
+    const YamlNode* at = child(event, "at");
+    const Result<Duration> time = parse_duration(at == nullptr ? "" : at->text);
+    if (complete && time && *time >= context.scenario.spec.limit) {
+      context.reader.problem(*at, "at is {}, but the run ends after {} (given.clock.limit)",
+                             at->text, to_string(context.scenario.spec.limit));
+    }
+    if (const YamlNode* fault = child(event, "fault")) {
+      const YamlNode* target = child(fault, "target");
+      if (target != nullptr) context.want_version(context.reader.place(*target), target->text);
+      if (const YamlNode* segment = child(fault, "segment")) {
+        context.want_segment(context.reader.place(*segment), segment->text);
+      }
+    }
+    check_weight_names(context, child(event, "weights"));
+  }
+}
+
+void check_checks(const Context& context, bool complete) {
+  std::vector<std::string> metrics;
+  for (const auto& analysis : context.scenario.spec.plan.analyses) {
+    metrics.push_back(analysis.metric);
+  }
+  for (const YamlNode* check : context.items("then")) {
+    check_weight_names(context, child(check, "final-weights"));
+    if (const YamlNode* version = child(child(check, "latency"), "version")) {
+      context.want_version(context.reader.place(*version), version->text);
+    }
+    const YamlNode* metric = child(child(check, "decision"), "metric");
+    if (complete && metric != nullptr &&
+        std::find(metrics.begin(), metrics.end(), metric->text) == metrics.end()) {
+      context.reader.problem(*metric, "no analysis looks at the metric \"{}\"", metric->text);
+    }
+  }
+}
+
+}  // namespace
+
+void cross_check(const Scenario& scenario, bool complete, const YamlNode& root, Reader& reader) {
+  const Context context{scenario, root, reader};
+  check_versions(context);
+  check_segments(context);
+  if (complete) check_rollout(context);
+  check_events(context, complete);
+  check_checks(context, complete);
+}
+
+}  // namespace coalmine::scenario

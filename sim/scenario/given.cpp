@@ -1,0 +1,186 @@
+#include "sim/scenario/fault_keys.h"
+#include "sim/scenario/tables.h"
+
+namespace coalmine::scenario {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+constexpr Duration kMaxLatency = minutes{10};
+
+Rule<Clock> clock_rule() {
+  return ObjectRule<Clock>("when the run ends and where its randomness begins")
+      .optional("seed", integer_rule("first seed of the random streams", 0, std::int64_t{1} << 53),
+                &Clock::seed)
+      .optional("limit",
+                duration_rule("the run ends here at the latest; default 1h", seconds{1}, kMaxLimit),
+                &Clock::limit)
+      .rule();
+}
+
+Rule<world::Segment> segment_rule() {
+  return ObjectRule<world::Segment>("a part of the traffic with a path of its own")
+      .required("name", name_rule("name of the segment"), &world::Segment::name)
+      .optional("path", path_rule("path of its requests; default /"), &world::Segment::path)
+      .required("share", percent_rule("share of all requests", 0, 100), &world::Segment::share)
+      .then([](const YamlNode& node, Reader& reader, world::Segment& segment) {
+        if (segment.share.value > 0) return true;
+        return reader.problem(node, "the segment \"{}\" has no share of the traffic", segment.name);
+      })
+      .rule();
+}
+
+Rule<world::Traffic> traffic_rule() {
+  return ObjectRule<world::Traffic>("who asks, and how often")
+      .required("rate", rate_rule("requests", 0, kMaxRatePerS), &world::Traffic::rate)
+      .optional("arrivals",
+                word_rule<world::Arrivals>("how requests follow one another; default poisson",
+                                           {{"poisson", world::Arrivals::Poisson},
+                                            {"constant", world::Arrivals::Constant}}),
+                &world::Traffic::arrivals)
+      .add("users", false, integer_rule("number of users; default 10000", 1, 1'000'000'000),
+           [](world::Traffic& t, std::int64_t users) {
+             t.users = static_cast<std::uint64_t>(users);
+           })
+      .optional("segments", list_rule("parts of the traffic", segment_rule(), 1, 100),
+                &world::Traffic::segments)
+      .then([](const YamlNode& node, Reader& reader, world::Traffic& traffic) {
+        double sum = 0;
+        for (const world::Segment& segment : traffic.segments) sum += segment.share.value;
+        if (sum <= 100 + 1e-9) return true;
+        return reader.problem(node, "the segments' shares add up to {}%, allowed is 100%", sum);
+      })
+      .rule();
+}
+
+Rule<VersionDraft> version_rule() {
+  return ObjectRule<VersionDraft>("a version of the service")
+      .optional("tasks", integer_rule("copies that run; default 1", 1, 1000), &VersionDraft::tasks)
+      .optional("capacity",
+                rate_rule("requests that one task can serve; further ones queue. Default: no limit",
+                          0.001, kMaxRatePerS),
+                &VersionDraft::capacity)
+      .optional("latency",
+                latency_rule("time to answer; default: as the stable version, or lognormal with "
+                             "median 20ms and p99 80ms"),
+                &VersionDraft::latency)
+      .optional("errors", percent_rule("share of requests answered with 500; default 0%", 0, 100),
+                &VersionDraft::errors)
+      .optional("faults",
+                list_rule("what else is wrong with it, from the beginning", fault_rule(), 1, 20),
+                &VersionDraft::faults)
+      .rule();
+}
+
+Rule<world::Platform> platform_rule() {
+  return ObjectRule<world::Platform>("how fast the platform is")
+      .optional(
+          "route-delay",
+          duration_rule("from a weight change to its effect; default 0s", Duration{}, hours{1}),
+          &world::Platform::route_delay)
+      .optional(
+          "metric-period",
+          duration_rule("metrics are summed up over so long; default 10s", seconds{1}, hours{1}),
+          &world::Platform::metric_period)
+      .optional(
+          "metric-delay",
+          duration_rule("until a period's metrics can be read; default 0s", Duration{}, hours{1}),
+          &world::Platform::metric_delay)
+      .rule();
+}
+
+struct Range {
+  Duration low{}, high{};
+};
+struct Spread {
+  Duration median{}, p99{};
+};
+struct LatencyChoice {
+  std::optional<Duration> fixed;
+  std::optional<Range> uniform;
+  std::optional<Spread> lognormal;
+};
+
+}  // namespace
+
+Rule<world::Latency> latency_rule(std::string doc) {
+  const auto time = [](std::string what) {
+    return duration_rule(std::move(what), Duration{}, kMaxLatency);
+  };
+  const Rule<Range> range =
+      ObjectRule<Range>("every value between two bounds is as likely")
+          .required("low", time("lower bound"), &Range::low)
+          .required("high", time("upper bound"), &Range::high)
+          .then([](const YamlNode& node, Reader& reader, Range& r) {
+            if (r.low < r.high) return true;
+            return reader.problem(node, "low is {}, it must lie below high ({})", to_string(r.low),
+                                  to_string(r.high));
+          })
+          .rule();
+  const Rule<Spread> spread =
+      ObjectRule<Spread>("most answers near the median, some much later")
+          .required("median",
+                    duration_rule("half of the answers are faster", nanoseconds{1000}, kMaxLatency),
+                    &Spread::median)
+          .required("p99",
+                    duration_rule("99% of the answers are faster", nanoseconds{1000}, kMaxLatency),
+                    &Spread::p99)
+          .then([](const YamlNode& node, Reader& reader, Spread& s) {
+            if (s.median < s.p99) return true;
+            return reader.problem(node, "median is {}, it must lie below p99 ({})",
+                                  to_string(s.median), to_string(s.p99));
+          })
+          .rule();
+  Rule<LatencyChoice> choice = ObjectRule<LatencyChoice>(std::move(doc))
+                                   .optional("fixed", time("always so long"), &LatencyChoice::fixed)
+                                   .optional("uniform", range, &LatencyChoice::uniform)
+                                   .optional("lognormal", spread, &LatencyChoice::lognormal)
+                                   .exactly_one_of({"fixed", "uniform", "lognormal"})
+                                   .rule();
+  return converted<world::Latency>(std::move(choice), [](const LatencyChoice& c) -> world::Latency {
+    if (c.fixed) return world::FixedLatency{*c.fixed};
+    if (c.uniform) return world::UniformLatency{c.uniform->low, c.uniform->high};
+    return world::LognormalLatency{c.lognormal->median, c.lognormal->p99};
+  });
+}
+
+bool check_fault(const YamlNode& node, Reader& reader, const world::Fault& fault) {
+  const bool slow = fault.kind == world::FaultKind::Slow;
+  if (slow && !fault.latency) {
+    return reader.problem(node, "a fault of kind latency needs the key \"latency\"");
+  }
+  if (!slow && fault.latency) {
+    return reader.problem(node, "\"latency\" belongs to faults of kind latency only");
+  }
+  return true;
+}
+
+Rule<world::Fault> fault_rule() {
+  struct Holder {
+    world::Fault fault;
+  };
+  ObjectRule<Holder> object("what is wrong");
+  add_fault_keys(object, &Holder::fault);
+  object.then([](const YamlNode& node, Reader& reader, Holder& holder) {
+    return check_fault(node, reader, holder.fault);
+  });
+  return converted<world::Fault>(object.rule(), [](Holder&& holder) { return holder.fault; });
+}
+
+Rule<Given> given_rule() {
+  return ObjectRule<Given>("the world before anything happens")
+      .optional("clock", clock_rule(), &Given::clock)
+      .required("traffic", traffic_rule(), &Given::traffic)
+      .required("versions",
+                named_rule("the stable version and the canary", version_rule(), kMaxVersions,
+                           kMaxVersions),
+                &Given::versions)
+      .optional("platform", platform_rule(), &Given::platform)
+      .rule();
+}
+
+}  // namespace coalmine::scenario

@@ -1,0 +1,142 @@
+// sim/scenario: from a scenario file to a verdict.
+//
+// A file has three parts, as in a story: `given` the world, its `rollout`, `when` this happens,
+// `then` these checks hold. load_scenario() reads it and reports every problem at once, each
+// with its place; a world (sim/engine or sim/lab) plays the Spec; verdict() holds the Record
+// against the checks; report.h prints the result for people and for machines.
+//
+//   file -> Scenario -> world -> Record -> verdict() -> Result -> reports
+//
+// Below: sim/engine, sim/lab, sim/rollout. Above: sim/cli.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "sim/core/json.h"
+#include "sim/core/result.h"
+#include "sim/core/time.h"
+#include "sim/core/units.h"
+#include "sim/engine/world/world.h"
+
+namespace coalmine::scenario {
+
+inline constexpr std::size_t kMaxVersions = 2;  ///< stable and canary
+inline constexpr std::size_t kMaxSteps = 200;
+inline constexpr std::size_t kMaxEvents = 1000;
+inline constexpr std::size_t kMaxChecks = 100;
+inline constexpr Duration kMaxLimit = std::chrono::hours{24 * 30};
+inline constexpr double kMaxRatePerS = 10'000'000;
+
+// --- checks ------------------------------------------------------------------------------------
+
+struct CountBound {
+  std::optional<std::int64_t> min, max;
+};
+struct DurationBound {
+  std::optional<Duration> min, max;
+};
+
+struct OutcomeCheck {
+  world::Outcome want = world::Outcome::Promoted;
+};
+/// The weights that the control plane holds at the end.
+struct FinalWeightsCheck {
+  std::map<std::string, std::uint32_t> want;
+};
+/// These states were entered in this order; others may lie between.
+struct StatesCheck {
+  std::vector<std::string> want;
+};
+/// What the canary did to users: requests it served, those that failed, distinct users.
+struct BlastRadiusCheck {
+  std::optional<CountBound> requests, errors, users;
+};
+/// From the moment the canary's fault could be seen to the analysis' decision.
+struct TimeToDetectCheck {
+  DurationBound bound;
+};
+/// From the decision to roll back to the last request that the canary served.
+struct TimeToRollbackCheck {
+  DurationBound bound;
+};
+struct TimeToPromoteCheck {
+  DurationBound bound;
+};
+/// Requests that never reached a version: no route, no target, no connection.
+struct DroppedRequestsCheck {
+  CountBound bound;
+};
+/// Share of all requests that failed for their users; with a window, in the worst stretch of at
+/// least that length.
+struct UserErrorRateCheck {
+  Percent max;
+  std::optional<Duration> window;
+};
+/// In every step the canary's part of the requests lies within sigma standard deviations of the
+/// weight in force.
+struct CanaryShareCheck {
+  double sigma = 4;
+};
+/// The highest share of the traffic that was routed to the canary.
+struct CanaryWeightCheck {
+  Percent max;
+};
+struct LatencyCheck {
+  std::string version;  ///< empty: all
+  double quantile = 0.99;
+  DurationBound bound;
+};
+struct RequestsCheck {
+  CountBound bound;
+};
+/// The metric whose analysis decided against the canary.
+struct DecisionCheck {
+  std::string metric;
+};
+
+using CheckKind =
+    std::variant<OutcomeCheck, FinalWeightsCheck, StatesCheck, BlastRadiusCheck, TimeToDetectCheck,
+                 TimeToRollbackCheck, TimeToPromoteCheck, DroppedRequestsCheck, UserErrorRateCheck,
+                 CanaryShareCheck, CanaryWeightCheck, LatencyCheck, RequestsCheck, DecisionCheck>;
+
+struct Check {
+  CheckKind what;
+  Place place;
+};
+
+// --- the file ----------------------------------------------------------------------------------
+
+struct Scenario {
+  std::string file;
+  std::string name;
+  std::string description;
+  world::Spec spec;
+  std::vector<Check> checks;
+  Place place;  ///< of the name
+};
+
+/// A scenario, or everything that is wrong with the text, in the order of the file.
+struct Loaded {
+  std::optional<Scenario> scenario;
+  std::vector<Error> problems;
+};
+Loaded load_scenario(const std::string& text, const std::string& file);
+/// Reads the file first; a file that cannot be read is one problem of kind Environment.
+Loaded load_scenario_file(const std::string& path);
+
+/// The JSON Schema (draft 2020-12) of the format, made from the parser's own tables.
+Json scenario_schema();
+
+/// The problem with its source line and a caret below the place:
+///   FILE:14:13: error: …
+///      14 |   plan: [{weight: 150%}]
+///         |                   ^~~~
+std::string render_problem(const Error& problem, std::string_view source);
+
+}  // namespace coalmine::scenario

@@ -1,0 +1,54 @@
+// The parts of the format, one table each. Only for sim/scenario's own .cpp files.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sim/scenario/format.h"
+#include "sim/scenario/scenario.h"
+
+namespace coalmine::scenario {
+
+/// `given`, as the file says it.
+struct Clock {
+  std::int64_t seed = 1;
+  Duration limit = std::chrono::hours{1};
+};
+struct VersionDraft {
+  std::int64_t tasks = 1;
+  std::optional<Rate> capacity;
+  std::optional<world::Latency> latency;
+  std::optional<Percent> errors;
+  std::vector<world::Fault> faults;
+};
+struct Given {
+  Clock clock;
+  world::Traffic traffic;
+  std::vector<std::pair<std::string, VersionDraft>> versions;
+  world::Platform platform;
+};
+
+/// `rollout`, with the names of the versions still open.
+struct Rollout {
+  rollout::TrafficApi traffic = rollout::TrafficApi::AppMesh;
+  std::string stable, canary;
+  std::vector<rollout::Step> plan;
+  std::vector<rollout::AnalysisSpec> analysis;
+  Place place;  ///< of the plan
+};
+
+Rule<Given> given_rule();
+Rule<Rollout> rollout_rule();
+Rule<std::vector<world::Event>> when_rule();
+Rule<std::vector<Check>> then_rule();
+
+Rule<world::Latency> latency_rule(std::string doc);
+/// {v1: 100, v2: 0}
+Rule<std::map<std::string, std::uint32_t>> weights_rule(std::string doc);
+/// What no table can see: names that refer to one another, times beyond the limit, a plan that
+/// cannot be carried out. `root` is the file's tree. Not `complete`: some table refused its part,
+/// so only names are looked at.
+void cross_check(const Scenario& scenario, bool complete, const YamlNode& root, Reader& reader);
+
+}  // namespace coalmine::scenario

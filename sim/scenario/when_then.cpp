@@ -1,0 +1,284 @@
+#include "sim/scenario/fault_keys.h"
+#include "sim/scenario/tables.h"
+
+namespace coalmine::scenario {
+namespace {
+
+using world::OperatorCommand;
+
+// --- when --------------------------------------------------------------------------------------
+
+struct EventDraft {
+  Duration at{};
+  std::optional<world::InjectFault> fault;
+  std::optional<OperatorCommand> command;
+  std::optional<std::string> reason;
+  std::optional<std::map<std::string, std::uint32_t>> weights;
+  Place place;
+};
+
+Rule<world::InjectFault> inject_rule() {
+  using F = world::InjectFault;
+  ObjectRule<F> object("a version begins to misbehave");
+  object.required("target", name_rule("the version"), &F::target);
+  add_fault_keys(object, &F::fault);
+  object
+      .optional("for",
+                duration_rule("for so long; default: until the end", std::chrono::milliseconds{1},
+                              kMaxLimit),
+                &F::length)
+      .then([](const YamlNode& node, Reader& reader, F& inject) {
+        return check_fault(node, reader, inject.fault);
+      });
+  return object.rule();
+}
+
+world::Event to_event(EventDraft&& draft) {
+  if (draft.fault) return {draft.at, *draft.fault, draft.place};
+  if (draft.weights) return {draft.at, world::ForeignWeights{*draft.weights}, draft.place};
+  return {draft.at, world::OperatorSpeaks{*draft.command, draft.reason.value_or("")}, draft.place};
+}
+
+Rule<world::Event> event_rule() {
+  Rule<EventDraft> draft =
+      ObjectRule<EventDraft>("something that happens during the run")
+          .required("at", duration_rule("so long after the start", Duration{}, kMaxLimit),
+                    &EventDraft::at)
+          .optional("fault", inject_rule(), &EventDraft::fault)
+          .optional("operator",
+                    word_rule<OperatorCommand>("an operator speaks",
+                                               {{"pause", OperatorCommand::Pause},
+                                                {"resume", OperatorCommand::Resume},
+                                                {"promote", OperatorCommand::Promote},
+                                                {"abort", OperatorCommand::Abort}}),
+                    &EventDraft::command)
+          .optional("reason", text_rule("what the operator says"), &EventDraft::reason)
+          .optional("weights", weights_rule("somebody sets the weights behind the rollout's back"),
+                    &EventDraft::weights)
+          .exactly_one_of({"fault", "operator", "weights"})
+          .then([](const YamlNode& node, Reader& reader, EventDraft& event) {
+            if (event.reason && !event.command) {
+              return reader.problem(node, "\"reason\" belongs to \"operator\" only");
+            }
+            for (const auto& [key, value] : node.pairs) {
+              if (key.text == "at") event.place = reader.place(value);
+            }
+            return true;
+          })
+          .rule();
+  return converted<world::Event>(std::move(draft), to_event);
+}
+
+// --- then --------------------------------------------------------------------------------------
+
+constexpr std::int64_t kMaxCount = 1'000'000'000'000;
+
+template <typename Bound>
+Rule<Bound> bound_rule(std::string doc, decltype(duration_rule("", {}, {})) item) {
+  return ObjectRule<Bound>(std::move(doc))
+      .optional("min", item, &Bound::min)
+      .optional("max", item, &Bound::max)
+      .then([](const YamlNode& node, Reader& reader, Bound& bound) {
+        if (!bound.min && !bound.max) {
+          return reader.problem(node, "at least one of the keys min, max must be given");
+        }
+        if (bound.min && bound.max && *bound.min > *bound.max) {
+          return reader.problem(node, "min lies above max");
+        }
+        return true;
+      })
+      .rule();
+}
+
+Rule<CountBound> count_bound(std::string doc) {
+  const auto item = integer_rule("a number of requests or users", 0, kMaxCount);
+  Rule<CountBound> map =
+      ObjectRule<CountBound>(doc)
+          .optional("min", item, &CountBound::min)
+          .optional("max", item, &CountBound::max)
+          .then([](const YamlNode& node, Reader& reader, CountBound& bound) {
+            if (!bound.min && !bound.max) {
+              return reader.problem(node, "at least one of the keys min, max must be given");
+            }
+            if (bound.min && bound.max && *bound.min > *bound.max) {
+              return reader.problem(node, "min ({}) lies above max ({})", *bound.min, *bound.max);
+            }
+            return true;
+          })
+          .rule();
+  Rule<CountBound> number =
+      converted<CountBound>(integer_rule("exactly so many", 0, kMaxCount), [](std::int64_t n) {
+        return CountBound{n, n};
+      });
+  return scalar_or_map(std::move(number), std::move(map));
+}
+
+Rule<DurationBound> duration_bound(std::string doc) {
+  return bound_rule<DurationBound>(std::move(doc),
+                                   duration_rule("a duration", Duration{}, kMaxLimit));
+}
+
+template <typename C>
+Rule<C> of_bound(Rule<DurationBound> rule) {
+  return converted<C>(std::move(rule), [](DurationBound bound) { return C{bound}; });
+}
+template <typename C>
+Rule<C> of_bound(Rule<CountBound> rule) {
+  return converted<C>(std::move(rule), [](CountBound bound) { return C{bound}; });
+}
+
+Rule<OutcomeCheck> outcome_rule() {
+  using world::Outcome;
+  return converted<OutcomeCheck>(
+      word_rule<Outcome>("how the rollout ends", {{"promoted", Outcome::Promoted},
+                                                  {"rolled-back", Outcome::RolledBack},
+                                                  {"paused", Outcome::Paused},
+                                                  {"unfinished", Outcome::Unfinished},
+                                                  {"failed", Outcome::Failed}}),
+      [](Outcome outcome) { return OutcomeCheck{outcome}; });
+}
+
+Rule<StatesCheck> states_rule() {
+  std::vector<std::pair<std::string, std::string>> words;
+  for (const std::string_view state : world::kStates) {
+    words.emplace_back(std::string(state), std::string(state));
+  }
+  const auto item = word_rule<std::string>("a state of the rollout", std::move(words));
+  return converted<StatesCheck>(
+      list_rule("states that are entered in this order; others may lie between", item, 1, 100),
+      [](std::vector<std::string> states) { return StatesCheck{std::move(states)}; });
+}
+
+Rule<BlastRadiusCheck> blast_radius_rule() {
+  return ObjectRule<BlastRadiusCheck>("what the canary did to users until the rollout ended")
+      .optional("requests", count_bound("requests it served"), &BlastRadiusCheck::requests)
+      .optional("errors", count_bound("of these, failed"), &BlastRadiusCheck::errors)
+      .optional("users", count_bound("distinct users it served"), &BlastRadiusCheck::users)
+      .then([](const YamlNode& node, Reader& reader, BlastRadiusCheck& check) {
+        if (check.requests || check.errors || check.users) return true;
+        return reader.problem(node,
+                              "at least one of the keys requests, errors, users must be given");
+      })
+      .rule();
+}
+
+Rule<UserErrorRateCheck> user_error_rate_rule() {
+  using C = UserErrorRateCheck;
+  return ObjectRule<C>("share of all requests that failed for their users")
+      .required("max", percent_rule("at most this share", 0, 100), &C::max)
+      .optional("window",
+                duration_rule("in the worst stretch of this length; default: the whole run",
+                              std::chrono::seconds{1}, kMaxLimit),
+                &C::window)
+      .rule();
+}
+
+Rule<CanaryShareCheck> canary_share_rule() {
+  return ObjectRule<CanaryShareCheck>(
+             "in every step the canary's part of the requests fits the weight in force")
+      .required("sigma", open_number_rule("within so many standard deviations", 0, 100),
+                &CanaryShareCheck::sigma)
+      .rule();
+}
+
+Rule<CanaryWeightCheck> canary_weight_rule() {
+  return ObjectRule<CanaryWeightCheck>("highest share of the traffic routed to the canary")
+      .required("max", percent_rule("at most this share", 0, 100), &CanaryWeightCheck::max)
+      .rule();
+}
+
+Rule<LatencyCheck> latency_check_rule() {
+  using C = LatencyCheck;
+  const auto time = duration_rule("a duration", Duration{}, kMaxLimit);
+  return ObjectRule<C>("latency as users saw it")
+      .optional("version", name_rule("only of this version; default: all"), &C::version)
+      .optional("quantile", quantile_rule("which quantile; default p99"), &C::quantile)
+      .add("min", false, time, [](C& c, Duration d) { c.bound.min = d; })
+      .add("max", false, time, [](C& c, Duration d) { c.bound.max = d; })
+      .then([](const YamlNode& node, Reader& reader, C& check) {
+        if (check.bound.min || check.bound.max) return true;
+        return reader.problem(node, "at least one of the keys min, max must be given");
+      })
+      .rule();
+}
+
+Rule<DecisionCheck> decision_rule() {
+  return ObjectRule<DecisionCheck>("which analysis decided against the canary")
+      .required(
+          "metric",
+          word_rule<std::string>("its metric", {{"errors", "errors"}, {"latency", "latency"}}),
+          &DecisionCheck::metric)
+      .rule();
+}
+
+/// One of the checks: a map with exactly one key.
+class CheckTable {
+ public:
+  template <typename C>
+  CheckTable& add(std::string key, Rule<C> rule) {
+    object_.add(key, false, std::move(rule),
+                [](Check& check, C&& value) { check.what = std::move(value); });
+    keys_.push_back(std::move(key));
+    return *this;
+  }
+  Rule<Check> rule() {
+    return object_.exactly_one_of(keys_)
+        .then([](const YamlNode& node, Reader& reader, Check& check) {
+          check.place = reader.place(node.pairs[0].first);
+          return true;
+        })
+        .rule();
+  }
+
+ private:
+  ObjectRule<Check> object_{"one thing that must hold"};
+  std::vector<std::string> keys_;
+};
+
+Rule<Check> check_rule() {
+  return CheckTable()
+      .add("outcome", outcome_rule())
+      .add("final-weights", converted<FinalWeightsCheck>(
+                                weights_rule("weights that the control plane holds at the end"),
+                                [](auto weights) { return FinalWeightsCheck{weights}; }))
+      .add("states", states_rule())
+      .add("blast-radius", blast_radius_rule())
+      .add("time-to-detect",
+           of_bound<TimeToDetectCheck>(duration_bound(
+               "from the moment the canary's fault could be seen to the analysis' decision")))
+      .add("time-to-rollback",
+           of_bound<TimeToRollbackCheck>(duration_bound(
+               "from the decision to roll back to the last request that the canary served")))
+      .add("time-to-promote", of_bound<TimeToPromoteCheck>(duration_bound(
+                                  "from the start until the canary has all traffic")))
+      .add("dropped-requests",
+           of_bound<DroppedRequestsCheck>(count_bound("requests that never reached a version")))
+      .add("user-error-rate", user_error_rate_rule())
+      .add("canary-share", canary_share_rule())
+      .add("canary-weight", canary_weight_rule())
+      .add("latency", latency_check_rule())
+      .add("requests", of_bound<RequestsCheck>(count_bound("all requests of the run")))
+      .add("decision", decision_rule())
+      .rule();
+}
+
+}  // namespace
+
+Rule<std::map<std::string, std::uint32_t>> weights_rule(std::string doc) {
+  auto names = named_rule(std::move(doc), integer_rule("relative weight", 0, 100), 1, kMaxVersions);
+  return converted<std::map<std::string, std::uint32_t>>(std::move(names), [](auto&& pairs) {
+    std::map<std::string, std::uint32_t> weights;
+    for (const auto& [name, weight] : pairs) weights[name] = static_cast<std::uint32_t>(weight);
+    return weights;
+  });
+}
+
+Rule<std::vector<world::Event>> when_rule() {
+  return list_rule("what happens during the run", event_rule(), 0, kMaxEvents);
+}
+
+Rule<std::vector<Check>> then_rule() {
+  return list_rule("what must hold", check_rule(), 1, kMaxChecks);
+}
+
+}  // namespace coalmine::scenario

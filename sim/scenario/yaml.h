@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sim/core/result.h"
+
+namespace coalmine::scenario {
+
+inline constexpr std::size_t kMaxFileBytes = 1 << 20;
+inline constexpr int kMaxDepth = 32;
+
+/// A value of a scenario file that knows where it stands. YAML 1.2 without tags, anchors,
+/// aliases and further documents, so JSON loads too. Pairs keep the file's order, doubles
+/// included: the format's rules refuse those where they can name the first one.
+struct YamlNode {
+  enum class Kind { Null, Scalar, Sequence, Map };
+  Kind kind = Kind::Null;
+  int line = 0, column = 0;  ///< from 1
+  std::string text;          ///< of a scalar
+  bool quoted = false;
+  std::vector<YamlNode> items;
+  std::vector<std::pair<YamlNode, YamlNode>> pairs;  ///< keys are scalars
+};
+
+/// "a map", "a list", "nothing", or the text in quotes.
+std::string describe(const YamlNode& node);
+
+/// The file's only document. The first syntax error ends it.
+Result<YamlNode> parse_yaml(const std::string& text, const std::string& file);
+
+}  // namespace coalmine::scenario
