@@ -77,13 +77,29 @@ struct AnalysisSpec {
 
 enum class TrafficApi { AppMesh, Alb };
 
+/// What to do at the end of a bake when no canary request was counted in it.
+enum class OnNoData {
+  Hold,      ///< stay until requests are seen: never promote nor blame an untested canary
+  Continue,  ///< go on, as tools do that read "no values" as healthy
+  Rollback,
+};
+
 struct Plan {
   std::string stable = "v1";
   std::string canary = "v2";
   TrafficApi traffic = TrafficApi::AppMesh;
   std::vector<Step> steps;
   std::vector<AnalysisSpec> analyses;
+  OnNoData on_no_data = OnNoData::Hold;
+  /// How often metrics are read when the source has no better idea.
+  Duration poll = std::chrono::seconds{10};
+  /// How long a lowered weight may go on acting in the data plane; errors of that time are held
+  /// against the higher share.
+  Duration settle = std::chrono::seconds{30};
 };
+
+inline constexpr std::size_t kMaxSteps = 1000;
+inline constexpr std::size_t kMaxAnalyses = 100;
 
 /// All problems at once: weights outside 0-100%, no step, promote that is not last, a bake
 /// before any weight, a test without canary traffic. Each error has the step's place.

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+
+#include "sim/rollout/analysis/wealth.h"
+#include "sim/rollout/plan.h"
+
+namespace coalmine::rollout {
+
+/// Wald's boundaries for the log-likelihood ratio S of "share is `to`" against "share is
+/// `from`": roll back at S >= reject = ln((1-beta)/alpha), accept at S <= accept =
+/// ln(beta/(1-alpha)). They promise alpha' <= alpha/(1-beta) and beta' <= beta/(1-alpha)
+/// (Wald 1945, "Sequential tests of statistical hypotheses").
+struct SprtBounds {
+  double reject = 0;
+  double accept = 0;
+};
+SprtBounds sprt_bounds(double alpha, double beta);
+
+/// What one counted request adds to S: ln(p1/p0) if it is bad, ln((1-p1)/(1-p0)) if not.
+double sprt_step(const SprtTest& test, bool bad);
+
+/// Means of the test by Wald's approximation (no overshoot) when the true bad share is the
+/// plan's `from` or `to`; also the least that any test with these errors needs.
+struct SprtMeans {
+  double requests_if_from = 0;
+  double requests_if_to = 0;
+};
+SprtMeans sprt_wald_means(const SprtTest& test);
+
+/// The test over a whole rollout. Acceptance holds until the next weight step, where the test
+/// begins anew with what Wealth has left.
+class Sprt {
+ public:
+  explicit Sprt(const SprtTest& test);
+
+  void add(std::uint64_t bad, std::uint64_t requests);
+  void next_step();
+
+  double log_ratio() const { return s_; }
+  double reject_at() const;  ///< S at which this step rejects
+  double accept_at() const { return bounds_.accept; }
+  bool rejected() const { return s_ >= reject_at(); }
+  bool accepted() const { return accepted_; }
+  std::uint64_t bad() const { return bad_; }            ///< in this step
+  std::uint64_t requests() const { return requests_; }  ///< in this step
+
+ private:
+  SprtTest test_;
+  SprtBounds bounds_;
+  double step_bad_, step_good_;
+  Wealth wealth_;
+  double s_ = 0;
+  bool accepted_ = false;
+  std::uint64_t bad_ = 0, requests_ = 0;
+};
+
+}  // namespace coalmine::rollout

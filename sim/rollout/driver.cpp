@@ -1,0 +1,139 @@
+#include "sim/rollout/driver.h"
+
+#include <deque>
+
+#include "sim/rollout/analysis/analysis.h"
+
+namespace coalmine::rollout {
+namespace {
+
+/// A write-ahead loop: an input is journaled before it is acted on, and made durable before
+/// weights move, so that whatever was set can be explained afterwards.
+class Driver {
+ public:
+  Driver(const Plan& plan, RolloutState state, RolloutWorld& world)
+      : plan_(plan),
+        state_(std::move(state)),
+        world_(world),
+        limits_(latency_limits(plan.analyses)) {}
+
+  Result<RolloutEnd> run(Input first) {
+    TRY_STATUS(feed(std::move(first)));
+    while (!end_) {
+      const TimePoint now = world_.clock.now();
+      if (world_.operators != nullptr) {
+        if (auto spoken = world_.operators->take(now)) {
+          TRY_STATUS(feed(*spoken));
+          continue;
+        }
+      }
+      if (now >= wake_) {
+        wake_ = kNever;
+        TRY_STATUS(feed(Tick{}));
+        continue;
+      }
+      const TimePoint until =
+          world_.operators == nullptr ? wake_ : std::min(wake_, world_.operators->next(now));
+      world_.clock.sleep_until(until);
+      if (world_.clock.now() < until) break;  // the world is being stopped
+    }
+    RolloutEnd result;
+    if (end_) {
+      result.outcome = end_->outcome;
+      result.reason = end_->reason;
+    } else {
+      result.reason = "interrupted";
+    }
+    result.state = std::move(state_);
+    return result;
+  }
+
+ private:
+  Status feed(Input first) {
+    std::deque<Input> inputs;
+    inputs.push_back(std::move(first));
+    while (!inputs.empty()) {
+      const TimePoint now = world_.clock.now();
+      TRY_STATUS(write(input_line(now, inputs.front()), false));
+      Decision decision = decide(plan_, std::move(state_), inputs.front(), now);
+      inputs.pop_front();
+      state_ = std::move(decision.state);
+      if (world_.on_decision) world_.on_decision(state_);
+      for (const Action& action : decision.actions) {
+        TRY_STATUS(carry_out(action, now, inputs));
+      }
+    }
+    return {};
+  }
+
+  Status carry_out(const Action& action, TimePoint now, std::deque<Input>& inputs) {
+    if (const auto* change = std::get_if<ChangeWeights>(&action)) {
+      TRY_STATUS(write({}, true));
+      auto set = world_.traffic.set_weights(change->canary);
+      if (set) {
+        inputs.push_back(WeightsApplied{*std::move(set)});
+      } else {
+        inputs.push_back(WeightsFailed{set.error().message});
+      }
+    } else if (const auto* read = std::get_if<ReadMetrics>(&action)) {
+      auto found = world_.metrics.read(read->since, limits_, now);
+      if (found) {
+        inputs.push_back(Metrics{std::move(found->windows), found->next});
+      } else {
+        inputs.push_back(MetricsFailed{found.error().message, kNever});
+      }
+    } else if (const auto* wake = std::get_if<WakeAt>(&action)) {
+      wake_ = wake->at;
+    } else if (const auto* record = std::get_if<Record>(&action)) {
+      TRY_STATUS(write(event_line(record->event), false));
+      if (world_.on_event) world_.on_event(record->event);
+    } else {
+      end_ = std::get<Finish>(action);
+      TRY_STATUS(write({}, true));
+    }
+    return {};
+  }
+
+  Status write(const std::string& line, bool durable) {
+    if (world_.journal == nullptr) return {};
+    return world_.journal->append(line, durable);
+  }
+
+  const Plan& plan_;
+  RolloutState state_;
+  RolloutWorld& world_;
+  std::vector<Duration> limits_;
+  TimePoint wake_ = kNever;
+  std::optional<Finish> end_;
+};
+
+}  // namespace
+
+std::vector<Error> check_weights(const Plan& plan, const TrafficAdapter& traffic) {
+  std::vector<Error> errors;
+  for (const Step& step : plan.steps) {
+    const auto* weight = std::get_if<SetWeight>(&step.what);
+    if (weight == nullptr) continue;
+    if (const auto set = traffic.weights_for(weight->canary); !set) {
+      Error found = set.error();
+      if (!found.place && step.place != Place{}) found.place = step.place;
+      errors.push_back(std::move(found));
+    }
+  }
+  return errors;
+}
+
+Result<RolloutEnd> run_rollout(const Plan& plan, RolloutWorld& world) {
+  for (const auto& errors : {check(plan), check_weights(plan, world.traffic)}) {
+    if (!errors.empty()) return tl::unexpected(errors.front());
+  }
+  TRY(const Weights actual, world.traffic.current_weights());
+  return Driver(plan, RolloutState{}, world).run(Started{actual});
+}
+
+Result<RolloutEnd> resume_rollout(const Plan& plan, RolloutState state, RolloutWorld& world) {
+  TRY(const Weights actual, world.traffic.current_weights());
+  return Driver(plan, std::move(state), world).run(Restarted{actual});
+}
+
+}  // namespace coalmine::rollout

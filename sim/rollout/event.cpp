@@ -1,0 +1,94 @@
+#include "sim/rollout/event.h"
+
+#include <nlohmann/json.hpp>
+
+namespace coalmine::rollout {
+
+double share_of(const Weights& weights, const std::string& version) {
+  std::int64_t total = 0;
+  for (const auto& [name, weight] : weights) total += weight;
+  const auto at = weights.find(version);
+  if (total == 0 || at == weights.end()) return 0;
+  return static_cast<double>(at->second) / static_cast<double>(total);
+}
+
+std::string render_weights(const Weights& weights) {
+  std::string text;
+  for (const auto& [name, weight] : weights) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : "  ", name, weight);
+  }
+  return text;
+}
+
+const Value* Event::find(std::string_view key) const {
+  for (const auto& [field, value] : fields) {
+    if (field == key) return &value;
+  }
+  return nullptr;
+}
+
+std::string Event::text(std::string_view key) const {
+  const Value* value = find(key);
+  const auto* found = value == nullptr ? nullptr : std::get_if<std::string>(value);
+  return found == nullptr ? std::string() : *found;
+}
+
+double Event::number(std::string_view key) const {
+  const Value* value = find(key);
+  if (value == nullptr) return 0;
+  if (const auto* real = std::get_if<double>(value)) return *real;
+  if (const auto* whole = std::get_if<std::int64_t>(value)) return static_cast<double>(*whole);
+  return 0;
+}
+
+Json to_json(const Event& event) {
+  Json json = Json::object();
+  json["t"] = to_iso8601_millis(event.t);
+  json["event"] = event.name;
+  for (const auto& [key, value] : event.fields) {
+    std::visit([&json, name = key](const auto& v) { json[name] = v; }, value);
+  }
+  return json;
+}
+
+std::string render(const Event& event, TimePoint start) {
+  const auto line = [&](std::string_view what, std::string_view text) {
+    return fmt::format("{:>10}  {:<9} {}", to_stopwatch(event.t - start), what, text);
+  };
+  if (event.name == "rollout.started") {
+    return line("start", fmt::format("canary {}, stable {}, {} steps", event.text("canary"),
+                                     event.text("stable"), event.number("steps")));
+  }
+  if (event.name == "weights.changed") {
+    const Value* value = event.find("weights");
+    const auto* weights = value == nullptr ? nullptr : std::get_if<Weights>(value);
+    return line("weights",
+                fmt::format("{:<14} {}", weights == nullptr ? "" : render_weights(*weights),
+                            event.text("note")));
+  }
+  if (event.name == "weights.failed") {
+    return line("weights", fmt::format("not set (attempt {}): {}", event.number("attempt"),
+                                       event.text("reason")));
+  }
+  if (event.name == "analysis.evaluated") return line("analysis", event.text("sentence"));
+  if (event.name == "decision") {
+    // One that rests on an analysis follows that analysis' own line.
+    if (event.find("metric") != nullptr) return {};
+    return line("decision", fmt::format("{}: {}", event.text("decision"), event.text("reason")));
+  }
+  if (event.name == "operator") {
+    const std::string reason = event.text("reason");
+    return line("operator", reason.empty() ? event.text("command")
+                                           : fmt::format("{}: {}", event.text("command"), reason));
+  }
+  if (event.name == "metrics.failed") return line("metrics", event.text("reason"));
+  if (event.name == "rollout.resumed") {
+    return line("resumed", fmt::format("in state {}", event.text("state")));
+  }
+  if (event.name == "rollout.finished") {
+    return line("finished", fmt::format("{}: {}", event.text("outcome"), event.text("reason")));
+  }
+  return {};
+}
+
+}  // namespace coalmine::rollout

@@ -1,0 +1,353 @@
+#include "sim/rollout/journal.h"
+
+#include <nlohmann/json.hpp>
+
+namespace coalmine::rollout {
+namespace {
+
+constexpr const char* kJournalName = "coalmine-rollout";
+
+std::int64_t ns(TimePoint t) {
+  return t.time_since_epoch().count();
+}
+
+TimePoint time_at(const Json& json, std::string_view key) {
+  const Json* value = find(json, key);
+  if (value == nullptr || !value->is_number_integer()) return kNever;
+  return TimePoint{Duration{value->get<std::int64_t>()}};
+}
+
+Json with_time(TimePoint t, std::string input) {
+  return {{"t", to_iso8601_millis(t)}, {"ns", ns(t)}, {"input", std::move(input)}};
+}
+
+Json counts_to_json(const VersionCounts& counts) {
+  Json json = {{"requests", counts.requests}, {"errors", counts.errors}};
+  for (const SlowCount& slow : counts.slow) {
+    json["slow"].push_back({{"over_ns", slow.over.count()}, {"count", slow.count}});
+  }
+  return json;
+}
+
+VersionCounts counts_from_json(const Json* json) {
+  VersionCounts counts;
+  if (json == nullptr) return counts;
+  counts.requests = static_cast<std::uint64_t>(get_int(*json, "requests"));
+  counts.errors = static_cast<std::uint64_t>(get_int(*json, "errors"));
+  if (const Json* slow = find(*json, "slow"); slow != nullptr) {
+    for (const Json& entry : *slow) {
+      counts.slow.push_back({Duration{get_int(entry, "over_ns")},
+                             static_cast<std::uint64_t>(get_int(entry, "count"))});
+    }
+  }
+  return counts;
+}
+
+Weights weights_from_json(const Json& json) {
+  Weights weights;
+  if (const Json* found = find(json, "weights"); found != nullptr && found->is_object()) {
+    for (const auto& [name, weight] : found->items()) {
+      if (weight.is_number_integer()) weights[name] = weight.get<std::int64_t>();
+    }
+  }
+  return weights;
+}
+
+struct InputWriter {
+  TimePoint t;
+
+  Json operator()(const Started& x) const {
+    Json json = with_time(t, "started");
+    json["weights"] = x.actual;
+    return json;
+  }
+  Json operator()(const Restarted& x) const {
+    Json json = with_time(t, "restarted");
+    json["weights"] = x.actual;
+    return json;
+  }
+  Json operator()(const WeightsApplied& x) const {
+    Json json = with_time(t, "weights-applied");
+    json["weights"] = x.weights;
+    return json;
+  }
+  Json operator()(const WeightsFailed& x) const {
+    Json json = with_time(t, "weights-failed");
+    json["reason"] = x.reason;
+    return json;
+  }
+  Json operator()(const Metrics& x) const {
+    Json json = with_time(t, "metrics");
+    json["windows"] = Json::array();
+    for (const MetricsWindow& w : x.windows) {
+      json["windows"].push_back({{"from_ns", ns(w.from)},
+                                 {"to_ns", ns(w.to)},
+                                 {"stable", counts_to_json(w.stable)},
+                                 {"canary", counts_to_json(w.canary)}});
+    }
+    if (x.next != kNever) json["next_ns"] = ns(x.next);
+    return json;
+  }
+  Json operator()(const MetricsFailed& x) const {
+    Json json = with_time(t, "metrics-failed");
+    json["reason"] = x.reason;
+    if (x.next != kNever) json["next_ns"] = ns(x.next);
+    return json;
+  }
+  Json operator()(const Tick&) const { return with_time(t, "tick"); }
+  Json operator()(const Operator& x) const {
+    Json json = with_time(t, "operator");
+    json["command"] = std::string(to_string(x.command));
+    json["reason"] = x.reason;
+    if (x.command == Command::SetWeights) json["canary"] = x.canary.value;
+    return json;
+  }
+};
+
+std::optional<Command> command_named(std::string_view name) {
+  for (const Command c :
+       {Command::Pause, Command::Resume, Command::Promote, Command::Abort, Command::SetWeights}) {
+    if (to_string(c) == name) return c;
+  }
+  return std::nullopt;
+}
+
+Result<Input> input_from_json(const Json& json) {
+  const std::string kind = get_string(json, "input");
+  if (kind == "started") return Started{weights_from_json(json)};
+  if (kind == "restarted") return Restarted{weights_from_json(json)};
+  if (kind == "weights-applied") return WeightsApplied{weights_from_json(json)};
+  if (kind == "weights-failed") return WeightsFailed{get_string(json, "reason")};
+  if (kind == "tick") return Tick{};
+  if (kind == "metrics-failed") {
+    return MetricsFailed{get_string(json, "reason"), time_at(json, "next_ns")};
+  }
+  if (kind == "metrics") {
+    Metrics metrics{{}, time_at(json, "next_ns")};
+    const Json* windows = find(json, "windows");
+    if (windows == nullptr || !windows->is_array()) return error("metrics without windows");
+    for (const Json& w : *windows) {
+      metrics.windows.push_back({time_at(w, "from_ns"), time_at(w, "to_ns"),
+                                 counts_from_json(find(w, "stable")),
+                                 counts_from_json(find(w, "canary"))});
+    }
+    return metrics;
+  }
+  if (kind == "operator") {
+    const auto command = command_named(get_string(json, "command"));
+    if (!command) return error("unknown command \"{}\"", get_string(json, "command"));
+    return Operator{*command, get_string(json, "reason"), Percent{get_number(json, "canary")}};
+  }
+  return error("unknown input \"{}\"", kind);
+}
+
+// --- plans -----------------------------------------------------------------------------------
+
+Json test_to_json(const AnalysisSpec& spec) {
+  Json json = {{"metric", spec.metric}};
+  json["on-fail"] = spec.on_fail == OnFail::Rollback ? "rollback"
+                    : spec.on_fail == OnFail::Pause  ? "pause"
+                                                     : "ignore";
+  if (const auto* share = std::get_if<ErrorShareTest>(&spec.test)) {
+    json["test"] = "error-share";
+    json["alpha"] = share->alpha;
+    json["prior"] = {share->prior_a, share->prior_b};
+  } else if (const auto* sprt = std::get_if<SprtTest>(&spec.test)) {
+    json["test"] = "sprt";
+    json["alpha"] = sprt->alpha;
+    json["beta"] = sprt->beta;
+    json["from"] = sprt->from.value;
+    json["to"] = sprt->to.value;
+    if (sprt->over) json["over_ns"] = sprt->over->count();
+  } else {
+    const auto& limit = std::get<Threshold>(spec.test);
+    json["test"] = "threshold";
+    if (limit.max_errors) json["max-errors"] = limit.max_errors->value;
+    if (limit.max_latency) json["max-latency_ns"] = limit.max_latency->count();
+    json["quantile"] = limit.quantile;
+    json["min-requests"] = limit.min_requests;
+    json["consecutive"] = limit.consecutive;
+  }
+  return json;
+}
+
+std::optional<Duration> duration_at(const Json& json, std::string_view key) {
+  if (find(json, key) == nullptr) return std::nullopt;
+  return Duration{get_int(json, key)};
+}
+
+Result<AnalysisSpec> test_from_json(const Json& json) {
+  AnalysisSpec spec;
+  spec.metric = get_string(json, "metric");
+  const std::string on_fail = get_string(json, "on-fail", "rollback");
+  if (on_fail == "pause") spec.on_fail = OnFail::Pause;
+  if (on_fail == "ignore") spec.on_fail = OnFail::Ignore;
+  const std::string test = get_string(json, "test");
+  if (test == "error-share") {
+    ErrorShareTest share;
+    share.alpha = get_number(json, "alpha", share.alpha);
+    if (const Json* prior = find(json, "prior");
+        prior != nullptr && prior->is_array() && prior->size() == 2) {
+      share.prior_a = (*prior)[0].get<double>();
+      share.prior_b = (*prior)[1].get<double>();
+    }
+    spec.test = share;
+  } else if (test == "sprt") {
+    SprtTest sprt;
+    sprt.alpha = get_number(json, "alpha", sprt.alpha);
+    sprt.beta = get_number(json, "beta", sprt.beta);
+    sprt.from = Percent{get_number(json, "from")};
+    sprt.to = Percent{get_number(json, "to")};
+    sprt.over = duration_at(json, "over_ns");
+    spec.test = sprt;
+  } else if (test == "threshold") {
+    Threshold limit;
+    if (find(json, "max-errors")) limit.max_errors = Percent{get_number(json, "max-errors")};
+    limit.max_latency = duration_at(json, "max-latency_ns");
+    limit.quantile = get_number(json, "quantile", limit.quantile);
+    limit.min_requests = static_cast<std::uint64_t>(get_int(json, "min-requests", 1));
+    limit.consecutive = static_cast<int>(get_int(json, "consecutive", 1));
+    spec.test = limit;
+  } else {
+    return error("unknown test \"{}\"; allowed are error-share, sprt, threshold", test);
+  }
+  return spec;
+}
+
+Json step_to_json(const Step& step) {
+  if (const auto* weight = std::get_if<SetWeight>(&step.what)) {
+    return {{"weight", weight->canary.value}};
+  }
+  if (const auto* bake = std::get_if<Bake>(&step.what)) return {{"bake_ns", bake->length.count()}};
+  if (const auto* pause = std::get_if<Pause>(&step.what)) {
+    Json json = {{"pause", true}};
+    if (pause->timeout) json["timeout_ns"] = pause->timeout->count();
+    return json;
+  }
+  return {{"promote", std::get<Promote>(step.what).version}};
+}
+
+Result<Step> step_from_json(const Json& json) {
+  if (find(json, "weight")) return Step{SetWeight{Percent{get_number(json, "weight")}}, {}};
+  if (find(json, "bake_ns")) return Step{Bake{Duration{get_int(json, "bake_ns")}}, {}};
+  if (find(json, "pause")) return Step{Pause{duration_at(json, "timeout_ns")}, {}};
+  if (find(json, "promote")) return Step{Promote{get_string(json, "promote")}, {}};
+  return error("unknown step {}", dump_json(json));
+}
+
+}  // namespace
+
+Json to_json(const Plan& plan) {
+  Json json = {{"stable", plan.stable},
+               {"canary", plan.canary},
+               {"traffic", plan.traffic == TrafficApi::Alb ? "alb" : "appmesh"},
+               {"on-no-data", plan.on_no_data == OnNoData::Hold       ? "hold"
+                              : plan.on_no_data == OnNoData::Continue ? "continue"
+                                                                      : "rollback"},
+               {"poll_ns", plan.poll.count()},
+               {"settle_ns", plan.settle.count()},
+               {"steps", Json::array()},
+               {"analyses", Json::array()}};
+  for (const Step& step : plan.steps) json["steps"].push_back(step_to_json(step));
+  for (const AnalysisSpec& spec : plan.analyses) json["analyses"].push_back(test_to_json(spec));
+  return json;
+}
+
+Result<Plan> plan_from_json(const Json& json) {
+  Plan plan;
+  plan.stable = get_string(json, "stable", plan.stable);
+  plan.canary = get_string(json, "canary", plan.canary);
+  if (get_string(json, "traffic") == "alb") plan.traffic = TrafficApi::Alb;
+  const std::string on_no_data = get_string(json, "on-no-data", "hold");
+  if (on_no_data == "continue") plan.on_no_data = OnNoData::Continue;
+  if (on_no_data == "rollback") plan.on_no_data = OnNoData::Rollback;
+  plan.poll = Duration{get_int(json, "poll_ns", plan.poll.count())};
+  plan.settle = Duration{get_int(json, "settle_ns", plan.settle.count())};
+  const Json* steps = find(json, "steps");
+  const Json* analyses = find(json, "analyses");
+  if (steps == nullptr || !steps->is_array()) return error("a plan without steps");
+  for (const Json& step : *steps) {
+    TRY(Step read, step_from_json(step));
+    plan.steps.push_back(std::move(read));
+  }
+  if (analyses != nullptr && analyses->is_array()) {
+    for (const Json& spec : *analyses) {
+      TRY(AnalysisSpec read, test_from_json(spec));
+      plan.analyses.push_back(std::move(read));
+    }
+  }
+  if (const auto errors = check(plan); !errors.empty()) return tl::unexpected(errors.front());
+  return plan;
+}
+
+// --- lines -----------------------------------------------------------------------------------
+
+std::string header_line(const JournalHeader& header) {
+  return dump_json({{"journal", kJournalName},
+                    {"version", kJournalVersion},
+                    {"t", to_iso8601_millis(header.t)},
+                    {"ns", ns(header.t)},
+                    {"id", header.id},
+                    {"target", header.target},
+                    {"plan", to_json(header.plan)}}) +
+         "\n";
+}
+
+std::string input_line(TimePoint t, const Input& input) {
+  return dump_json(std::visit(InputWriter{t}, input)) + "\n";
+}
+
+std::string event_line(const Event& event) {
+  return dump_json(to_json(event)) + "\n";
+}
+
+namespace {
+
+Status read_header(const Json& json, Journal& journal, const Place& place) {
+  if (get_string(json, "journal") != kJournalName) return error(place, "not a rollout's journal");
+  if (const auto version = get_int(json, "version"); version != kJournalVersion) {
+    return error(place, "journal version is {}, this program reads {}", version, kJournalVersion);
+  }
+  const Json* plan = find(json, "plan");
+  if (plan == nullptr) return error(place, "the journal's header has no plan");
+  auto read = plan_from_json(*plan);
+  if (!read) return error(place, "the journal's plan: {}", read.error().message);
+  journal.header = {time_at(json, "ns"), get_string(json, "id"), get_string(json, "target"),
+                    *std::move(read)};
+  return {};
+}
+
+}  // namespace
+
+Result<Journal> parse_journal(std::string_view text, std::string_view source) {
+  Journal journal;
+  int line_number = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    if (end == std::string_view::npos) break;  // torn by a crash: as if never written
+    const std::string_view line = text.substr(at, end - at);
+    const Place place{std::string(source), ++line_number, 0};
+    const auto json = parse_json(line);
+    if (!json) return error(place, "{}", json.error().message);
+    if (line_number == 1) {
+      TRY_STATUS(read_header(*json, journal, place));
+    } else if (find(*json, "input") != nullptr) {
+      auto input = input_from_json(*json);
+      if (!input) return error(place, "{}", input.error().message);
+      journal.inputs.emplace_back(time_at(*json, "ns"), *std::move(input));
+    }
+    at = journal.whole_bytes = end + 1;
+  }
+  if (line_number == 0) return error(Place{std::string(source), 1, 0}, "the journal is empty");
+  return journal;
+}
+
+RolloutState resume(const Journal& journal) {
+  RolloutState state;
+  for (const auto& [t, input] : journal.inputs) {
+    state = decide(journal.header.plan, std::move(state), input, t).state;
+  }
+  return state;
+}
+
+}  // namespace coalmine::rollout

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/rollout/controller.h"
+
+namespace coalmine::rollout {
+
+// The journal of a rollout is the list of what its controller was told, as JSON lines:
+//
+//   {"journal": "coalmine-rollout", "version": 1, "t": …, "id": …, "target": …, "plan": {…}}
+//   {"t": …, "input": "metrics", "windows": […], …}
+//   {"t": …, "event": "weights.changed", …}
+//
+// The state is what decide() makes of the inputs, so a journal can be resumed, replayed and
+// every figure in it recomputed. Events are there for people; resume() skips them. Times are
+// written in nanoseconds since the epoch beside a readable form, since they must come back exactly.
+
+inline constexpr int kJournalVersion = 1;
+
+struct JournalHeader {
+  TimePoint t;
+  std::string id;      ///< of the rollout
+  std::string target;  ///< what it acts on, as the adapter describes itself
+  Plan plan;
+};
+
+std::string header_line(const JournalHeader& header);
+std::string input_line(TimePoint t, const Input& input);
+std::string event_line(const Event& event);
+
+struct Journal {
+  JournalHeader header;
+  std::vector<std::pair<TimePoint, Input>> inputs;
+  /// Bytes up to the end of the last whole line: a crash may leave half a line behind.
+  std::size_t whole_bytes = 0;
+};
+
+/// Errors name `source`, line and what is wrong. A torn last line is no error.
+Result<Journal> parse_journal(std::string_view text, std::string_view source);
+
+/// The state after all inputs.
+RolloutState resume(const Journal& journal);
+
+Json to_json(const Plan& plan);
+Result<Plan> plan_from_json(const Json& json);
+
+}  // namespace coalmine::rollout

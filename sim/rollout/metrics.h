@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/core/time.h"
+
+namespace coalmine::rollout {
+
+/// How many requests took longer than `over`.
+struct SlowCount {
+  Duration over{};
+  std::uint64_t count = 0;
+  bool operator==(const SlowCount&) const = default;
+};
+
+/// What one version did in a stretch of time.
+struct VersionCounts {
+  std::uint64_t requests = 0;
+  std::uint64_t errors = 0;     ///< 5xx answers and requests without an answer
+  std::vector<SlowCount> slow;  ///< one per latency limit that was asked for, rising
+  std::uint64_t slower_than(Duration over) const;
+  VersionCounts& operator+=(const VersionCounts& other);
+  bool operator==(const VersionCounts&) const = default;
+};
+
+/// One datapoint of both versions: requests finished in [from, to).
+struct MetricsWindow {
+  TimePoint from, to;
+  VersionCounts stable, canary;
+  bool operator==(const MetricsWindow&) const = default;
+};
+
+}  // namespace coalmine::rollout

@@ -1,0 +1,184 @@
+// A small world for controller tests: exact clock, weights that obey at once, drawn requests.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sim/core/random.h"
+#include "sim/rollout/driver.h"
+#include "sim/rollout/weights.h"
+
+namespace coalmine::rollout::test {
+
+using namespace std::chrono_literals;
+
+inline Plan plan_of(std::vector<StepKind> steps, std::vector<AnalysisSpec> analyses = {}) {
+  Plan plan;
+  for (StepKind& step : steps) plan.steps.push_back({step, {}});
+  plan.analyses = std::move(analyses);
+  return plan;
+}
+
+inline AnalysisSpec error_share(double alpha = 0.01, OnFail on_fail = OnFail::Rollback) {
+  return {"errors", ErrorShareTest{alpha, 1, 1}, on_fail, {}};
+}
+
+class FakeClock : public Clock {
+ public:
+  TimePoint now() override { return now_; }
+  void sleep_until(TimePoint t) override { now_ = std::max(now_, std::min(t, stop)); }
+  TimePoint stop = kVirtualEpoch + 24h;
+
+ private:
+  TimePoint now_ = kVirtualEpoch;
+};
+
+class FakeTraffic : public TrafficAdapter {
+ public:
+  explicit FakeTraffic(Clock& clock) : clock_(clock) {}
+  Result<Weights> weights_for(Percent canary) const override {
+    TRY(const WeightPair pair, to_weights(canary, kAppMeshWeights));
+    return Weights{{"v1", pair.stable}, {"v2", pair.canary}};
+  }
+  Result<Weights> current_weights() override { return weights; }
+  Result<Weights> set_weights(Percent canary) override {
+    if (failures > 0) {
+      --failures;
+      return error(ErrorKind::Failed, "ThrottlingException: slow down");
+    }
+    TRY(weights, weights_for(canary));
+    history.emplace_back(clock_.now(), canary.value);
+    return weights;
+  }
+  std::string describe() const override { return "a fake"; }
+  double share_at(TimePoint t) const {
+    double share = 0;
+    for (const auto& [since, canary] : history) {
+      if (since <= t) share = canary / 100;
+    }
+    return share;
+  }
+
+  Weights weights{{"v1", 100}, {"v2", 0}};
+  int failures = 0;
+  std::vector<std::pair<TimePoint, double>> history;
+
+ private:
+  Clock& clock_;
+};
+
+struct FakeVersion {
+  double errors = 0;
+  double slow = 0;
+};
+
+/// Windows of 10 s, readable 5 s after their end; Poisson requests.
+class FakeMetrics : public MetricsSource {
+ public:
+  FakeMetrics(const FakeTraffic& traffic, double rate_per_s, FakeVersion v1, FakeVersion v2,
+              std::uint64_t seed)
+      : traffic_(traffic), rate_per_s_(rate_per_s), v1_(v1), v2_(v2), random_(seed) {}
+
+  Result<MetricsReading> read(TimePoint since, const std::vector<Duration>& limits,
+                              TimePoint now) override {
+    MetricsReading reading;
+    const std::int64_t first = (since - kVirtualEpoch + kPeriod - 1ns) / kPeriod;
+    TimePoint from = kVirtualEpoch + first * kPeriod;
+    for (; from + kPeriod + kDelay <= now; from += kPeriod) {
+      MetricsWindow window{from, from + kPeriod, {}, {}};
+      for (Duration second{}; second < kPeriod; second += 1s) {
+        const double share = traffic_.share_at(from + second);
+        draw(window.stable, v1_, rate_per_s_ * (1 - share), limits);
+        draw(window.canary, v2_, rate_per_s_ * share, limits);
+      }
+      reading.windows.push_back(window);
+    }
+    reading.next = from + kPeriod + kDelay;
+    return reading;
+  }
+
+ private:
+  static constexpr Duration kPeriod = 10s, kDelay = 5s;
+
+  void draw(VersionCounts& counts, FakeVersion version, double mean,
+            const std::vector<Duration>& limits) {
+    VersionCounts more;
+    more.requests = random_.poisson(mean);
+    more.errors = random_.binomial(more.requests, version.errors);
+    for (const Duration over : limits) {
+      more.slow.push_back({over, random_.binomial(more.requests, version.slow)});
+    }
+    counts += more;
+  }
+
+  const FakeTraffic& traffic_;
+  double rate_per_s_;
+  FakeVersion v1_, v2_;
+  Random random_;
+};
+
+/// Says its commands at their times.
+class Script : public OperatorSource {
+ public:
+  explicit Script(std::vector<std::pair<Duration, Operator>> commands)
+      : commands_(std::move(commands)) {}
+  std::optional<Operator> take(TimePoint now) override {
+    if (at_ == commands_.size() || kVirtualEpoch + commands_[at_].first > now) return {};
+    return commands_[at_++].second;
+  }
+  TimePoint next(TimePoint) const override {
+    return at_ == commands_.size() ? kNever : kVirtualEpoch + commands_[at_].first;
+  }
+
+ private:
+  std::vector<std::pair<Duration, Operator>> commands_;
+  std::size_t at_ = 0;
+};
+
+class MemoryJournal : public JournalSink {
+ public:
+  Status append(const std::string& line, bool) override {
+    if (lines_left == 0) return error(ErrorKind::Environment, "killed");
+    if (!line.empty()) --lines_left;
+    text += line;
+    return {};
+  }
+  std::string text;
+  long lines_left = 1'000'000;
+};
+
+struct FakeRun {
+  Result<RolloutEnd> end = error("not run");
+  std::string timeline;
+  std::vector<std::string> phases;
+  std::vector<std::pair<TimePoint, double>> weights;
+};
+
+inline FakeRun run(const Plan& plan, FakeVersion v1, FakeVersion v2, std::uint64_t seed = 1,
+                   std::vector<std::pair<Duration, Operator>> commands = {}, int failures = 0,
+                   double rate_per_s = 100) {
+  FakeClock clock;
+  FakeTraffic traffic(clock);
+  traffic.failures = failures;
+  FakeMetrics metrics(traffic, rate_per_s, v1, v2, seed);
+  Script script(std::move(commands));
+  FakeRun result;
+  RolloutWorld world{traffic,
+                     metrics,
+                     clock,
+                     &script,
+                     nullptr,
+                     [&result](const Event& event) {
+                       if (event.name == "state.changed") result.phases.push_back(event.text("to"));
+                       const std::string line = render(event, kVirtualEpoch);
+                       if (!line.empty()) result.timeline += line + "\n";
+                     },
+                     {}};
+  result.end = run_rollout(plan, world);
+  result.weights = traffic.history;
+  return result;
+}
+
+}  // namespace coalmine::rollout::test
