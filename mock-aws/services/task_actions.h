@@ -19,8 +19,9 @@ namespace coalmine::mock {
 struct ContainerStart {
   std::string task_id;    ///< 32 hex digits
   std::string container;  ///< its name in the task definition
-  std::string image;
-  std::string address;  ///< the task's own loopback address, like an awsvpc ENI's
+  std::string image;      ///< as the task definition names it
+  std::string digest;     ///< what the mock's ECR holds under that name, pinned; empty: not there
+  std::string address;    ///< the task's own loopback address, like an awsvpc ENI's
   std::vector<int> ports;
   std::vector<std::string> entry_point;
   std::vector<std::string> command;
