@@ -9,6 +9,7 @@
 // Below: sim/net, sim/core. Above: sim/rollout's adapters, mock-aws/protocol (sigv4.h only).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,15 @@ struct Credentials {
 Result<Credentials> find_credentials();
 /// AWS_REGION, AWS_DEFAULT_REGION, then the profile's region.
 Result<std::string> find_region();
+
+/// What the look-ups above see of the process: variables and files. A test brings its own.
+struct Environment {
+  std::function<std::optional<std::string>(const std::string& name)> variable;
+  std::function<std::optional<std::string>(const std::string& path)> read_file;
+};
+Environment process_environment();
+Result<Credentials> find_credentials(const Environment& environment);
+Result<std::string> find_region(const Environment& environment);
 
 /// Carries one signed request to an endpoint and brings the answer back.
 class Transport {
@@ -83,6 +93,14 @@ class Client {
   Clock& clock_;
   Random random_;
   std::optional<ServiceError> last_error_;
+  Duration skew_{};  ///< AWS's clock minus ours, learnt from a refusal
 };
+
+/// Whether AWS asks for less: such calls are worth repeating.
+bool is_throttling(const ServiceError& error);
+/// Whether the signature's time was refused: our clock is off.
+bool is_clock_skew(const ServiceError& error);
+/// "Tue, 24 Nov 2026 20:40:28 GMT" (RFC 9110); nullopt if it is not such a date.
+std::optional<TimePoint> parse_http_date(std::string_view text);
 
 }  // namespace coalmine::aws

@@ -1,0 +1,129 @@
+#include "sim/aws/elbv2.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+namespace coalmine::aws {
+namespace {
+
+/// The list member `key`, or empty: an empty XML list reads as text.
+const Json& list(const Json& answer, std::string_view key) {
+  static const Json kNone = Json::array();
+  const Json* found = find(answer, key);
+  return found != nullptr && found->is_array() ? *found : kNone;
+}
+
+int number(const Json& object, std::string_view key, int fallback) {
+  const std::string text = get_string(object, key);
+  int value = fallback;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+const Json* forward_of(const Json& actions) {
+  if (!actions.is_array()) return nullptr;
+  for (const Json& action : actions) {
+    if (get_string(action, "Type") == "forward") return &action;
+  }
+  return nullptr;
+}
+
+const Json& groups_of(const Json& forward) {
+  static const Json kNone = Json::object();
+  const Json* config = find(forward, "ForwardConfig");
+  return list(config == nullptr ? kNone : *config, "TargetGroups");
+}
+
+}  // namespace
+
+Result<LoadBalancer> describe_load_balancer(Client& client, const std::string& name) {
+  TRY(const Json answer,
+      client.call("elbv2", "DescribeLoadBalancers", {{"Names", Json::array({name})}}));
+  for (const Json& lb : list(answer, "LoadBalancers")) {
+    return LoadBalancer{get_string(lb, "LoadBalancerArn"), name, get_string(lb, "DNSName")};
+  }
+  return error(ErrorKind::Failed, "there is no load balancer \"{}\"", name);
+}
+
+Result<TargetGroup> describe_target_group(Client& client, const std::string& name) {
+  TRY(const Json answer,
+      client.call("elbv2", "DescribeTargetGroups", {{"Names", Json::array({name})}}));
+  for (const Json& group : list(answer, "TargetGroups")) {
+    return TargetGroup{get_string(group, "TargetGroupArn"), name};
+  }
+  return error(ErrorKind::Failed, "there is no target group \"{}\"", name);
+}
+
+Result<ForwardPlace> describe_listener(Client& client, const LoadBalancer& load_balancer,
+                                       int port) {
+  TRY(const Json answer,
+      client.call("elbv2", "DescribeListeners", {{"LoadBalancerArn", load_balancer.arn}}));
+  std::string ports;
+  for (const Json& listener : list(answer, "Listeners")) {
+    const int found = number(listener, "Port", 0);
+    if (found == port) {
+      return ForwardPlace{get_string(listener, "ListenerArn"), false,
+                          list(listener, "DefaultActions")};
+    }
+    ports += fmt::format("{}{}", ports.empty() ? "" : ", ", found);
+  }
+  return error(ErrorKind::Failed, "load balancer \"{}\" has no listener on port {}; it has {}",
+               load_balancer.name, port, ports.empty() ? "none" : ports);
+}
+
+Result<ForwardPlace> describe_rule(Client& client, const std::string& rule_arn) {
+  TRY(const Json answer,
+      client.call("elbv2", "DescribeRules", {{"RuleArns", Json::array({rule_arn})}}));
+  for (const Json& rule : list(answer, "Rules")) {
+    return ForwardPlace{rule_arn, true, list(rule, "Actions")};
+  }
+  return error(ErrorKind::Failed, "there is no rule {}", rule_arn);
+}
+
+std::map<std::string, int> forward_weights(const Json& actions) {
+  std::map<std::string, int> weights;
+  const Json* forward = forward_of(actions);
+  if (forward == nullptr) return weights;
+  for (const Json& group : groups_of(*forward)) {
+    weights[get_string(group, "TargetGroupArn")] = number(group, "Weight", 1);
+  }
+  if (weights.empty()) weights[get_string(*forward, "TargetGroupArn")] = 1;
+  return weights;
+}
+
+Result<Json> with_forward_weights(const Json& actions, const std::map<std::string, int>& weights) {
+  const Json* forward = forward_of(actions);
+  if (forward == nullptr) return error(ErrorKind::Failed, "no action forwards to a target group");
+  std::map<std::string, int> all = forward_weights(actions);
+  for (const auto& [arn, weight] : weights) all[arn] = weight;
+  Json result = Json::array();
+  for (const Json& action : actions) {
+    Json changed = action;
+    if (&action == forward) {
+      // Both forms at once are refused unless they agree; the weighted one says it all.
+      changed.erase("TargetGroupArn");
+      Json groups = Json::array();
+      for (const auto& [arn, weight] : all) {
+        groups.push_back({{"TargetGroupArn", arn}, {"Weight", weight}});
+      }
+      if (!changed.contains("ForwardConfig") || !changed["ForwardConfig"].is_object()) {
+        changed["ForwardConfig"] = Json::object();
+      }
+      changed["ForwardConfig"]["TargetGroups"] = groups;
+    }
+    result.push_back(std::move(changed));
+  }
+  return result;
+}
+
+Status modify_actions(Client& client, const ForwardPlace& place, const Json& actions) {
+  if (place.is_rule) {
+    TRY_STATUS(client.call("elbv2", "ModifyRule", {{"RuleArn", place.arn}, {"Actions", actions}}));
+  } else {
+    TRY_STATUS(client.call("elbv2", "ModifyListener",
+                           {{"ListenerArn", place.arn}, {"DefaultActions", actions}}));
+  }
+  return {};
+}
+
+}  // namespace coalmine::aws
