@@ -217,6 +217,8 @@ std::vector<Bucket> MetricStore::query(const MetricId& id, const Window& window,
     const Cells& cells = fine && !track.seconds.empty() ? track.seconds : track.minutes;
     auto at = std::lower_bound(cells.begin(), cells.end(), first,
                                [](const auto& entry, auto s) { return entry.first < s; });
+    buckets.reserve(static_cast<std::size_t>(
+        std::min<std::int64_t>((last - first) / step + 1, cells.end() - at)));
     for (std::size_t hint = 0; at != cells.end() && at->first < last; ++at) {
       const TimePoint start =
           window.start + std::chrono::seconds{(at->first - first) / step * step};

@@ -393,7 +393,9 @@ Reply CloudWatch::get_metric_data(const Json& input, CallContext&) {
                        points.error().message);
     }
     if (!oldest_first) std::reverse(points->begin(), points->end());
-    Json times = Json::array(), values = Json::array();
+    Json::array_t times, values;
+    times.reserve(std::min(points->size(), left));
+    values.reserve(times.capacity());
     for (const auto& [t, value] : *points) {
       if (seen++ < *first) continue;
       if (left == 0) {
@@ -401,8 +403,8 @@ Reply CloudWatch::get_metric_data(const Json& input, CallContext&) {
         break;
       }
       --left;
-      times.push_back(to_epoch_seconds(t));
-      values.push_back(value);
+      times.emplace_back(to_epoch_seconds(t));
+      values.emplace_back(value);
     }
     const bool whole = !more;
     const std::string label = !query.label.empty()  ? query.label
