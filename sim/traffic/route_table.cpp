@@ -1,0 +1,116 @@
+#include "sim/traffic/route_table.h"
+
+#include <set>
+
+#include "sim/traffic/match.h"
+#include "sim/traffic/pick.h"
+#include "sim/traffic/retry.h"
+#include "sim/traffic/route_index.h"
+
+namespace coalmine::traffic {
+namespace {
+
+constexpr std::uint64_t kMaxTotalWeight = 4294967295;  // Envoy's weighted_clusters
+
+bool is_ipv4(std::string_view text) {
+  return text.find('/') == std::string_view::npos && Cidr::parse(text).has_value();
+}
+
+Status check_instance(const Instance& instance, const std::string& place) {
+  if (!is_ipv4(instance.address)) {
+    return error("{}.address: \"{}\" is not an IPv4 address", place, instance.address);
+  }
+  if (instance.port < 1 || instance.port > 65535) {
+    return error("{}.port: is {}, allowed is 1 to 65535", place, instance.port);
+  }
+  return {};
+}
+
+Status check_forward(const Forward& forward, Dialect dialect, const std::string& place) {
+  if (forward.targets.empty() || forward.targets.size() > kMaxTargets) {
+    return error("{}.targets: has {} targets, allowed are 1 to {}", place, forward.targets.size(),
+                 kMaxTargets);
+  }
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < forward.targets.size(); ++i) {
+    const Target& target = forward.targets[i];
+    const std::string here = fmt::format("{}.targets[{}]", place, i);
+    if (target.name.empty()) return error("{}.name: must not be empty", here);
+    if (!names.insert(target.name).second) {
+      return error("{}.name: \"{}\" is used twice in this route", here, target.name);
+    }
+    for (std::size_t k = 0; k < target.instances.size(); ++k) {
+      TRY_STATUS(check_instance(target.instances[k], fmt::format("{}.instances[{}]", here, k)));
+    }
+  }
+  const std::uint64_t total = total_weight(forward.targets);
+  if (total > kMaxTotalWeight) {
+    return error("{}.targets: the weights sum to {}, allowed is at most {}", place, total,
+                 kMaxTotalWeight);
+  }
+  // Envoy refuses such an update and keeps what it had.
+  if (total == 0 && dialect == Dialect::Envoy) {
+    return error("{}.targets: the weights sum to 0, at least one must be above 0", place);
+  }
+  if (forward.retry.max_retries < 0 || forward.retry.per_try_timeout < Duration{}) {
+    return error("{}.retry: counts and times must not be negative", place);
+  }
+  if (forward.timeouts.request < Duration{} || forward.timeouts.idle < Duration{}) {
+    return error("{}.timeouts: must not be negative", place);
+  }
+  if (const auto retry = parse_retry_conditions(forward.retry.on); !retry) {
+    return error("{}.retry.on: {}", place, retry.error().message);
+  }
+  return {};
+}
+
+Status check_routes(const std::vector<Route>& routes, Dialect dialect, std::size_t depth,
+                    const std::string& place) {
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    const Route& route = routes[i];
+    const std::string here = fmt::format("{}[{}]", place, i);
+    if (const auto compiled = RouteMatcher::compile(route.match, dialect); !compiled) {
+      return error("{}.match: {}", here, compiled.error().message);
+    }
+    if (route.rewrite.path && !route.rewrite.path->starts_with('/')) {
+      return error("{}.rewrite.path: \"{}\" must begin with /", here, *route.rewrite.path);
+    }
+    if (const auto* forward = std::get_if<Forward>(&route.action)) {
+      TRY_STATUS(check_forward(*forward, dialect, here));
+    } else if (const auto* chain = std::get_if<Chain>(&route.action)) {
+      if (depth + 1 >= kMaxNesting) {
+        return error("{}.chain: nested deeper than {} levels", here, kMaxNesting);
+      }
+      TRY_STATUS(check_routes(chain->routes, dialect, depth + 1, here + ".chain.routes"));
+    } else if (const auto* fixed = std::get_if<FixedResponse>(&route.action)) {
+      if (fixed->status < 200 || fixed->status > 599) {
+        return error("{}.fixed_response.status: is {}, allowed is 200 to 599", here, fixed->status);
+      }
+    } else if (const auto* redirect = std::get_if<Redirect>(&route.action)) {
+      if (redirect->status < 300 || redirect->status > 399) {
+        return error("{}.redirect.status: is {}, allowed is 300 to 399", here, redirect->status);
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status validate(const RouteTable& table) {
+  std::set<int> ports;
+  for (std::size_t i = 0; i < table.listeners.size(); ++i) {
+    const Listener& listener = table.listeners[i];
+    const std::string here = fmt::format("listeners[{}]", i);
+    if (listener.port < 0 || listener.port > 65535) {
+      return error("{}.port: is {}, allowed is 0 to 65535", here, listener.port);
+    }
+    if (!ports.insert(listener.port).second) {
+      return error("{}.port: {} is used by an earlier listener", here, listener.port);
+    }
+    TRY_STATUS(check_routes(listener.routes, listener.dialect, 0, here + ".routes"));
+  }
+  return {};
+}
+
+}  // namespace coalmine::traffic
