@@ -25,7 +25,7 @@ class Reader {
 
   /// The member, or null; it counts as known from now on.
   const Json* take(std::string_view key) {
-    known_.push_back(key);
+    known_.emplace_back(key);
     const auto it = json_->find(key);
     return it == json_->end() ? nullptr : &*it;
   }
@@ -41,7 +41,7 @@ class Reader {
   }
   Status read(std::string_view key, std::optional<std::string>& out) {
     if (!json_->contains(key)) {
-      known_.push_back(key);
+      known_.emplace_back(key);
       return {};
     }
     out.emplace();
@@ -60,12 +60,14 @@ class Reader {
   Status read(std::string_view key, Int& out, std::int64_t low, std::uint64_t high) {
     const Json* value = take(key);
     if (value == nullptr) return {};
-    const bool fits = value->is_number_unsigned() ? value->get<std::uint64_t>() <= high
-                      : value->is_number_integer()
-                          ? value->get<std::int64_t>() >= low && value->get<std::int64_t>() < 0
-                          : false;
-    if (!fits || (value->is_number_unsigned() && low > 0 &&
-                  value->get<std::uint64_t>() < static_cast<std::uint64_t>(low))) {
+    // values made in memory may be signed though they are not negative
+    const bool negative = value->is_number_integer() && !value->is_number_unsigned() &&
+                          value->get<std::int64_t>() < 0;
+    const bool fits = value->is_number_integer() &&
+                      (negative ? value->get<std::int64_t>() >= low
+                                : value->get<std::uint64_t>() <= high &&
+                                      (low <= 0 || value->get<std::int64_t>() >= low));
+    if (!fits) {
       return error("{}: is {}, allowed is a whole number from {} to {}", path_of(key),
                    value->dump(-1, ' ', false, Json::error_handler_t::replace), low, high);
     }
@@ -131,7 +133,7 @@ class Reader {
     for (const auto& [key, value] : json_->items()) {
       if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
       std::string allowed;
-      for (const std::string_view name : known_) {
+      for (const std::string& name : known_) {
         allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", name);
       }
       return error("{}: is not known, allowed here: {}", path_of(key), allowed);
@@ -143,7 +145,7 @@ class Reader {
   Reader(const Json& json, std::string path) : json_(&json), path_(std::move(path)) {}
   const Json* json_;
   std::string path_;
-  std::vector<std::string_view> known_;
+  std::vector<std::string> known_;
 };
 
 constexpr std::pair<std::string_view, Dialect> kDialects[] = {{"envoy", Dialect::Envoy},
