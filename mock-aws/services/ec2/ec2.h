@@ -1,0 +1,59 @@
+// mock-aws/services/ec2: the default VPC that ECS and load balancers are put into.
+//
+// One VPC 172.31.0.0/16 with a /20 subnet per zone and a default security group, as a fresh
+// account has; security groups can be added. Nothing here routes or filters packets: tasks have
+// loopback addresses. Identifiers follow from the seed, so scripts see the same ones each time.
+//
+// Below: mock-aws/protocol. Above: mock-aws/services/cloud.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mock-aws/protocol/service.h"
+
+namespace coalmine::mock {
+
+class Ec2 final : public Service {
+ public:
+  Ec2(Scope scope, Random random);
+
+  std::string_view name() const override { return "ec2"; }
+  bool implements(std::string_view operation) const override;
+  Reply call(std::string_view operation, const Json& input, CallContext& context) override;
+  Json state() const override;
+
+ private:
+  struct Subnet {
+    std::string id, zone, zone_id, cidr;
+  };
+  struct SecurityGroup {
+    std::string id, name, description, vpc;
+    Json ingress = {};
+    Json tags = {};
+  };
+
+  Reply describe_vpcs(const Json& input, CallContext& context);
+  Reply describe_subnets(const Json& input, CallContext& context);
+  Reply describe_security_groups(const Json& input, CallContext& context);
+  Reply describe_availability_zones(const Json& input, CallContext& context);
+  Reply describe_regions(const Json& input, CallContext& context);
+  Reply create_security_group(const Json& input, CallContext& context);
+  Reply authorize_security_group_ingress(const Json& input, CallContext& context);
+  Reply delete_security_group(const Json& input, CallContext& context);
+  static const OperationTable<Ec2>& operations();
+
+  Json vpc_json() const;
+  Json subnet_json(const Subnet& subnet) const;
+  Json group_json(const SecurityGroup& group) const;
+
+  Scope scope_;
+  Random random_;
+  std::string vpc_;
+  std::vector<Subnet> subnets_;
+  std::vector<SecurityGroup> groups_;
+};
+
+}  // namespace coalmine::mock
