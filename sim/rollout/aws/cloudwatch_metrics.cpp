@@ -1,0 +1,150 @@
+#include "sim/rollout/aws/cloudwatch_metrics.h"
+
+#include <algorithm>
+
+#include "sim/aws/metric_names.h"
+
+namespace coalmine::rollout {
+namespace {
+
+namespace names = aws::metrics;
+
+aws::MetricQuery query(std::string_view metric_namespace, std::string_view metric,
+                       names::Dimensions dimensions) {
+  aws::MetricQuery q;
+  q.metric_namespace = metric_namespace;
+  q.metric = metric;
+  q.dimensions = std::move(dimensions);
+  return q;
+}
+
+TimePoint period_start(TimePoint t, Duration period) {
+  return t - t.time_since_epoch() % period;
+}
+
+/// Query ids "s…" and "c…" for stable and canary: sr, se0, sl0, cr, …
+void add_queries(std::vector<aws::MetricQuery>& out, char version, const VersionMetrics& metrics,
+                 const std::vector<Duration>& limits, Duration period) {
+  const auto add = [&](aws::MetricQuery q, std::string id) {
+    q.id = version + std::move(id);
+    q.period = period;
+    out.push_back(std::move(q));
+  };
+  add(metrics.requests, "r");
+  for (std::size_t i = 0; i < metrics.errors.size(); ++i) {
+    add(metrics.errors[i], fmt::format("e{}", i));
+  }
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    aws::MetricQuery slow = metrics.latency;
+    slow.statistic = fmt::format("TC({}:)", to_seconds(limits[i]) * metrics.latency_units_per_s);
+    add(std::move(slow), fmt::format("l{}", i));
+  }
+}
+
+std::uint64_t at(const std::map<std::string, aws::MetricSeries>& series, const std::string& id,
+                 TimePoint t) {
+  const auto one = series.find(id);
+  if (one == series.end()) return 0;
+  const auto point = one->second.find(t);
+  return point == one->second.end() || point->second <= 0
+             ? 0
+             : static_cast<std::uint64_t>(point->second + 0.5);
+}
+
+VersionCounts counts_at(const std::map<std::string, aws::MetricSeries>& series, char version,
+                        const VersionMetrics& metrics, const std::vector<Duration>& limits,
+                        TimePoint t) {
+  const std::string v(1, version);
+  VersionCounts counts;
+  counts.requests = at(series, v + "r", t);
+  for (std::size_t i = 0; i < metrics.errors.size(); ++i) {
+    counts.errors += at(series, fmt::format("{}e{}", v, i), t);
+  }
+  counts.errors = std::min(counts.errors, counts.requests);
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    counts.slow.push_back({limits[i], at(series, fmt::format("{}l{}", v, i), t)});
+  }
+  return counts;
+}
+
+std::uint64_t grown(std::uint64_t now, std::uint64_t before) {
+  return now > before ? now - before : 0;
+}
+
+/// What `now` has more than `before`; both become what has been counted.
+VersionCounts growth(const VersionCounts& now, VersionCounts& before) {
+  VersionCounts more{grown(now.requests, before.requests), grown(now.errors, before.errors), {}};
+  for (const SlowCount& slow : now.slow) {
+    more.slow.push_back({slow.over, grown(slow.count, before.slower_than(slow.over))});
+  }
+  before += more;
+  return more;
+}
+
+bool is_nothing(const VersionCounts& counts) {
+  return counts.requests == 0 && counts.errors == 0 &&
+         std::all_of(counts.slow.begin(), counts.slow.end(),
+                     [](const SlowCount& s) { return s.count == 0; });
+}
+
+}  // namespace
+
+VersionMetrics mesh_metrics(const std::string& mesh, const std::string& gateway,
+                            const std::string& node) {
+  VersionMetrics m;
+  m.requests = query(names::kMeshNamespace, names::kMeshRequests,
+                     names::mesh_dimensions(mesh, gateway, node));
+  m.errors = {query(names::kMeshNamespace, names::kMeshRequestsByClass,
+                    names::mesh_dimensions(mesh, gateway, node, "5"))};
+  m.latency = query(names::kMeshNamespace, names::kMeshLatency,
+                    names::mesh_dimensions(mesh, gateway, node));
+  m.latency_units_per_s = 1000;
+  return m;
+}
+
+VersionMetrics alb_metrics(const std::string& load_balancer_arn,
+                           const std::string& target_group_arn) {
+  const auto dimensions = names::alb_dimensions(names::dimension_of_arn(load_balancer_arn),
+                                                names::dimension_of_arn(target_group_arn));
+  VersionMetrics m;
+  m.requests = query(names::kAlbNamespace, names::kAlbRequests, dimensions);
+  m.errors = {query(names::kAlbNamespace, names::alb_target_code('5'), dimensions),
+              query(names::kAlbNamespace, "TargetConnectionErrorCount", dimensions)};
+  m.latency = query(names::kAlbNamespace, names::kAlbLatency, dimensions);
+  return m;
+}
+
+Result<MetricsReading> CloudWatchMetrics::read(TimePoint since, const std::vector<Duration>& limits,
+                                               TimePoint now) {
+  if (!metrics_) {
+    TRY(metrics_, find_());
+  }
+  const Duration period = options_.period;
+  // Periods that begin before `since` and were not counted by us have traffic of before.
+  TimePoint first = period_start(since + period - Duration{1}, period);
+  if (!counted_.empty()) first = std::min(first, counted_.begin()->first);
+  const TimePoint end = period_start(now - options_.delay, period);
+  MetricsReading reading;
+  reading.next = end + period + options_.delay;
+  if (first >= end) return reading;
+
+  std::vector<aws::MetricQuery> queries;
+  add_queries(queries, 's', metrics_->first, limits, period);
+  add_queries(queries, 'c', metrics_->second, limits, period);
+  TRY(const auto series, aws::get_metric_data(client_, queries, first, end));
+  for (TimePoint from = first; from < end; from += period) {
+    const bool late = counted_.contains(from);
+    if (!late && from < since) continue;
+    Counted& before = counted_[from];
+    MetricsWindow window{
+        from, from + period,
+        growth(counts_at(series, 's', metrics_->first, limits, from), before.stable),
+        growth(counts_at(series, 'c', metrics_->second, limits, from), before.canary)};
+    if (late && is_nothing(window.stable) && is_nothing(window.canary)) continue;
+    reading.windows.push_back(std::move(window));
+  }
+  while (counted_.size() > kLateDatapoints) counted_.erase(counted_.begin());
+  return reading;
+}
+
+}  // namespace coalmine::rollout

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sim/aws/cloudwatch.h"
+#include "sim/rollout/driver.h"
+
+namespace coalmine::rollout {
+
+/// Which metrics say what about one version; all statistics are Sum.
+struct VersionMetrics {
+  aws::MetricQuery requests;
+  std::vector<aws::MetricQuery> errors;  ///< summed
+  aws::MetricQuery latency;              ///< counted above limits by trimmed counts, TC(x:)
+  double latency_units_per_s = 1;        ///< 1000 when it is in milliseconds
+};
+
+/// Envoy's statistics of a virtual node behind a gateway; 5xx are errors.
+VersionMetrics mesh_metrics(const std::string& mesh, const std::string& gateway,
+                            const std::string& node);
+/// ALB's metrics of a target group; 5xx of targets and failed connections are errors.
+VersionMetrics alb_metrics(const std::string& load_balancer_arn,
+                           const std::string& target_group_arn);
+
+struct CloudWatchOptions {
+  Duration period = std::chrono::seconds{60};  ///< of a datapoint: 1, 5, 10, 30 s or minutes
+  /// After its end a datapoint is waited for so long; what comes later still is counted when it
+  /// is seen, up to kLateDatapoints periods back.
+  Duration delay = std::chrono::seconds{30};
+};
+inline constexpr int kLateDatapoints = 5;
+
+/// Reads both versions by GetMetricData. Every request is counted once: datapoints are kept by
+/// the start of their period, and only what they grew by is reported again.
+class CloudWatchMetrics : public MetricsSource {
+ public:
+  /// `metrics` gives stable's and canary's metrics when they are first needed.
+  using Metrics = std::function<Result<std::pair<VersionMetrics, VersionMetrics>>()>;
+  CloudWatchMetrics(aws::Client& client, Metrics metrics, CloudWatchOptions options)
+      : client_(client), find_(std::move(metrics)), options_(options) {}
+
+  Result<MetricsReading> read(TimePoint since, const std::vector<Duration>& limits,
+                              TimePoint now) override;
+
+ private:
+  struct Counted {
+    VersionCounts stable, canary;
+  };
+
+  aws::Client& client_;
+  Metrics find_;
+  CloudWatchOptions options_;
+  std::optional<std::pair<VersionMetrics, VersionMetrics>> metrics_;
+  std::map<TimePoint, Counted> counted_;  ///< by period start, the latest ones
+};
+
+}  // namespace coalmine::rollout

@@ -1,0 +1,228 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sim/aws/sigv4.h"
+#include "sim/rollout/aws/alb_traffic.h"
+#include "sim/rollout/aws/cloudwatch_metrics.h"
+
+namespace coalmine::rollout {
+namespace {
+
+using namespace std::chrono_literals;
+
+class FakeClock : public Clock {
+ public:
+  TimePoint now() override { return t; }
+  void sleep_until(TimePoint until) override { t = std::max(t, until); }
+  TimePoint t = kVirtualEpoch;
+};
+
+struct Fixture {
+  explicit Fixture(net::Handler handler)
+      : transport(aws::in_process_transport(std::move(handler))),
+        client(*transport, {"AK", "SK", ""}, {}, clock, Random(1)) {}
+  FakeClock clock;
+  std::unique_ptr<aws::Transport> transport;
+  aws::Client client;
+};
+
+net::Response ok(std::string body) {
+  net::Response response;
+  response.body = std::move(body);
+  return response;
+}
+
+/// A route that remembers what UpdateRoute sent.
+struct FakeRoute {
+  Json spec = Json::parse(R"({"priority":7,"httpRoute":{
+    "match":{"prefix":"/"},"retryPolicy":{"maxRetries":2},
+    "action":{"weightedTargets":[{"virtualNode":"app-v1","weight":100,"port":9000}]}}})");
+  int updates = 0;
+
+  net::Response operator()(const net::Request& request) {
+    EXPECT_EQ(request.target,
+              "/v20190125/meshes/coalmine/virtualRouter/app-router/routes/app-route");
+    if (request.method == "PUT") {
+      spec = Json::parse(request.body)["spec"];
+      ++updates;
+    }
+    return ok(Json{{"routeName", "app-route"}, {"spec", spec}}.dump());
+  }
+};
+
+const aws::RouteName kRoute{"coalmine", "app-router", "app-route"};
+
+TEST(AppMeshTraffic, ChangesTheWeightsAndNothingElse) {
+  FakeRoute route;
+  const Json before = route.spec;
+  Fixture f([&route](const net::Request& r) { return route(r); });
+  AppMeshTraffic traffic(f.client, kRoute, {});
+  EXPECT_EQ(traffic.current_weights().value(), (Weights{{"v1", 100}, {"v2", 0}}));
+  EXPECT_EQ(traffic.set_weights(Percent{1}).value(), (Weights{{"v1", 99}, {"v2", 1}}));
+  Json expected = before;
+  expected["httpRoute"]["action"]["weightedTargets"] = Json::parse(
+      R"([{"virtualNode":"app-v1","weight":99,"port":9000},
+          {"virtualNode":"app-v2","weight":1,"port":9000}])");
+  EXPECT_EQ(route.spec, expected);
+  EXPECT_EQ(traffic.current_weights().value(), (Weights{{"v1", 99}, {"v2", 1}}));
+  EXPECT_TRUE(traffic.set_weights(Percent{1}));
+  EXPECT_EQ(route.updates, 1) << "the same weights again change nothing";
+}
+
+TEST(AppMeshTraffic, RoutesItDoesNotUnderstandAreLeftAlone) {
+  FakeRoute route;
+  Fixture f([&route](const net::Request& r) { return route(r); });
+  AppMeshTraffic traffic(f.client, kRoute, {});
+  Json& targets = route.spec["httpRoute"]["action"]["weightedTargets"];
+  targets.push_back({{"virtualNode", "other"}, {"weight", 5}});
+  const auto third = traffic.set_weights(Percent{1});
+  ASSERT_FALSE(third);
+  EXPECT_NE(third.error().message.find("sends weight 5 to virtual node \"other\""),
+            std::string::npos);
+  targets = Json::parse(R"([{"virtualNode":"app-v2","weight":1}])");
+  EXPECT_FALSE(traffic.set_weights(Percent{1}));
+  route.spec = Json{{"tcpRoute", {{"action", Json::object()}}}};
+  EXPECT_FALSE(traffic.set_weights(Percent{1}));
+  EXPECT_FALSE(traffic.weights_for(Percent{0.1}));
+  EXPECT_EQ(route.updates, 0);
+}
+
+/// Answers ELBv2's describes; keeps the last modify.
+struct FakeElb {
+  std::string forward =
+      "<TargetGroupArn>arn:v1</TargetGroupArn><ForwardConfig><TargetGroups>"
+      "<member><TargetGroupArn>arn:v1</TargetGroupArn><Weight>1</Weight></member>"
+      "</TargetGroups></ForwardConfig>";
+  std::string modified;
+
+  net::Response operator()(const net::Request& request) {
+    const auto form = net::parse_query(request.body);
+    const std::string action = form.at(0).second;
+    const auto reply = [&action](const std::string& inner) {
+      return ok(
+          fmt::format("<{0}Response><{0}Result>{1}</{0}Result></{0}Response>", action, inner));
+    };
+    if (action == "DescribeLoadBalancers") {
+      return reply(
+          "<LoadBalancers><member><LoadBalancerArn>arn:lb</LoadBalancerArn></member>"
+          "</LoadBalancers>");
+    }
+    if (action == "DescribeTargetGroups") {
+      const std::string name = form.at(2).second.substr(4);
+      return reply(
+          fmt::format("<TargetGroups><member><TargetGroupArn>arn:{}</TargetGroupArn>"
+                      "</member></TargetGroups>",
+                      name));
+    }
+    if (action == "DescribeListeners") {
+      return reply(
+          fmt::format("<Listeners><member><ListenerArn>arn:l</ListenerArn><Port>80</Port>"
+                      "<DefaultActions><member><Type>forward</Type>{}</member>"
+                      "</DefaultActions></member></Listeners>",
+                      forward));
+    }
+    modified = net::percent_decode(request.body);
+    return reply("");
+  }
+};
+
+TEST(AlbTraffic, SetsTheForwardOfTheDefaultAction) {
+  FakeElb elb;
+  Fixture f([&elb](const net::Request& r) { return elb(r); });
+  AlbTraffic traffic(f.client, {}, {});
+  EXPECT_EQ(traffic.current_weights().value(), (Weights{{"v1", 1}, {"v2", 0}}));
+  const auto set = traffic.set_weights(Percent{0.1});
+  ASSERT_TRUE(set) << to_string(set.error());
+  EXPECT_EQ(*set, (Weights{{"v1", 999}, {"v2", 1}}));
+  EXPECT_EQ(elb.modified,
+            "Action=ModifyListener&Version=2015-12-01"
+            "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=arn:v1"
+            "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.Weight=999"
+            "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.2.TargetGroupArn=arn:v2"
+            "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.2.Weight=1"
+            "&DefaultActions.member.1.Type=forward&ListenerArn=arn:l");
+  AlbTraffic wrong_port(f.client, {"coalmine", 81, ""}, {});
+  EXPECT_EQ(wrong_port.current_weights().error().message,
+            "load balancer \"coalmine\" has no listener on port 81; it has 80");
+}
+
+/// CloudWatch with values by query id and minute.
+struct FakeCloudWatch {
+  std::map<std::string, std::map<int, double>> values;
+  std::vector<std::string> statistics;
+
+  net::Response operator()(const net::Request& request) {
+    const Json input = Json::parse(request.body);
+    const double start = input["StartTime"].get<double>(), end = input["EndTime"].get<double>();
+    Json results = Json::array();
+    for (const Json& query : input["MetricDataQueries"]) {
+      const std::string id = query["Id"].get<std::string>();
+      statistics.push_back(query["MetricStat"]["Stat"].get<std::string>());
+      Json times = Json::array(), points = Json::array();
+      for (const auto& [minute, value] : values[id]) {
+        const double t = to_epoch_seconds(kVirtualEpoch) + minute * 60;
+        if (t < start || t >= end) continue;
+        times.push_back(t);
+        points.push_back(value);
+      }
+      results.push_back({{"Id", id}, {"Timestamps", times}, {"Values", points}});
+    }
+    return ok(Json{{"MetricDataResults", results}}.dump());
+  }
+};
+
+TEST(CloudWatchMetrics, EveryRequestIsCountedOnceHoweverLate) {
+  FakeCloudWatch cloud;
+  Fixture f([&cloud](const net::Request& r) { return cloud(r); });
+  CloudWatchMetrics source(
+      f.client,
+      [] {
+        return std::pair{mesh_metrics("m", "g", "v1"), mesh_metrics("m", "g", "v2")};
+      },
+      {60s, 30s});
+  const TimePoint start = kVirtualEpoch + 20s;
+  cloud.values["sr"] = {{0, 500}, {1, 100}};
+  cloud.values["cr"] = {{0, 5}, {1, 4}};
+  cloud.values["ce0"] = {{1, 1}};
+  const auto early = source.read(start, {}, kVirtualEpoch + 149s);
+  ASSERT_TRUE(early);
+  EXPECT_TRUE(early->windows.empty()) << "minute 1 is waited for until 2:30";
+  EXPECT_EQ(early->next, kVirtualEpoch + 150s);
+
+  const auto first = source.read(start, {}, kVirtualEpoch + 150s);
+  ASSERT_EQ(first->windows.size(), 1U) << "minute 0 began before the rollout";
+  EXPECT_EQ(first->windows[0].from, kVirtualEpoch + 60s);
+  EXPECT_EQ(first->windows[0].stable, (VersionCounts{100, 0, {}}));
+  EXPECT_EQ(first->windows[0].canary, (VersionCounts{4, 1, {}}));
+
+  cloud.values["cr"][1] = 6;  // two requests arrived late
+  cloud.values["cr"][2] = 9;
+  const auto second = source.read(first->windows[0].to, {}, kVirtualEpoch + 211s);
+  ASSERT_EQ(second->windows.size(), 2U);
+  EXPECT_EQ(second->windows[0].canary, (VersionCounts{2, 0, {}}));
+  EXPECT_EQ(second->windows[1].canary, (VersionCounts{9, 0, {}}));
+  const auto again = source.read(kVirtualEpoch + 180s, {}, kVirtualEpoch + 215s);
+  EXPECT_TRUE(again->windows.empty());
+}
+
+TEST(CloudWatchMetrics, SlowRequestsAreTrimmedCountsInTheMetricsUnit) {
+  FakeCloudWatch cloud;
+  Fixture f([&cloud](const net::Request& r) { return cloud(r); });
+  cloud.values["cr"] = {{1, 10}};
+  cloud.values["cl0"] = {{1, 3}};
+  CloudWatchMetrics mesh(
+      f.client,
+      [] {
+        return std::pair{mesh_metrics("m", "g", "v1"), mesh_metrics("m", "g", "v2")};
+      },
+      {60s, 30s});
+  const auto reading = mesh.read(kVirtualEpoch, {250ms}, kVirtualEpoch + 150s);
+  ASSERT_EQ(reading->windows.size(), 2U);
+  EXPECT_EQ(reading->windows[1].canary.slower_than(250ms), 3U);
+  EXPECT_NE(std::find(cloud.statistics.begin(), cloud.statistics.end(), "TC(250:)"),
+            cloud.statistics.end());
+}
+
+}  // namespace
+}  // namespace coalmine::rollout
