@@ -63,6 +63,7 @@ ContainerSpec read_container(const Json& json) {
   spec.pinned = get_string(json, "versionConsistency", "enabled") != "disabled";
   if (const Json* ports = find(json, "portMappings")) {
     for (const Json& port : *ports) {
+      if (get_string(port, "protocol", "tcp") != "tcp") continue;  // tasks here speak TCP
       if (const auto number = get_int(port, "containerPort")) {
         spec.ports.push_back(static_cast<int>(number));
       }
