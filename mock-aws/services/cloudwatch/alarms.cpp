@@ -103,7 +103,7 @@ std::optional<AwsError> CloudWatch::read_metric_alarm(const Json& input, Alarm& 
     auto queries = parse_queries(*metrics);
     if (!queries) return queries.error();
     alarm.queries = std::move(*queries);
-    alarm.metrics = *metrics;
+    alarm.metrics = dump_json(*metrics);
     const auto returned = std::count_if(alarm.queries.begin(), alarm.queries.end(),
                                         [](const Query& query) { return query.return_data; });
     if (returned != 1) {
@@ -253,7 +253,7 @@ Json CloudWatch::describe(const Alarm& alarm) const {
   if (!alarm.missing.empty()) json["TreatMissingData"] = alarm.missing;
   if (!alarm.low_sample.empty()) json["EvaluateLowSampleCountPercentile"] = alarm.low_sample;
   if (alarm.statistic_member.empty()) {
-    json["Metrics"] = alarm.metrics;
+    json["Metrics"] = parse_json(alarm.metrics).value();
     return json;
   }
   const Query& query = alarm.queries.front();
@@ -590,12 +590,10 @@ void CloudWatch::tick(TimePoint now) {
     if (due > now) return;
     for (auto& [alarm_name, alarm] : alarms_) {
       if (alarm.next_evaluation > due) continue;
-      const Duration every = [&] {
-        for (const Query& query : alarm.queries) {
-          if (query.return_data) return cadence(query.period);
-        }
-        return cadence(seconds{60});
-      }();
+      Duration every = cadence(seconds{60});
+      for (const Query& query : alarm.queries) {
+        if (query.return_data) every = cadence(query.period);
+      }
       evaluate_at(alarm, due);
       const TimePoint earliest = now - kMaxEvaluationsPerTick * every;
       alarm.next_evaluation = mark_after(std::max(due, earliest), every);

@@ -86,7 +86,7 @@ class CloudWatch : public Service, public Alarms, public MetricSink {
     std::string statistic_member;  // "Statistic" or "ExtendedStatistic"; empty: Metrics
     std::string comparison, missing, low_sample;
     bool has_to_alarm = false;
-    Json metrics;  // Metrics as given
+    std::string metrics;  // Metrics as given, as JSON text
     TimePoint next_evaluation = kNever;
   };
   struct HistoryItem {
