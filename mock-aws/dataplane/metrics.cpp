@@ -1,8 +1,8 @@
 #include "mock-aws/dataplane/metrics.h"
 
 #include <nlohmann/json.hpp>
-#include <set>
 
+#include "mock-aws/services/elbv2/elbv2.h"
 #include "sim/aws/metric_names.h"
 
 namespace coalmine::mock {
@@ -165,8 +165,8 @@ MetricBatch app_mesh_metrics(const GatewayReport& report) {
   for (const auto& [node, counts] : report.targets) {
     add(total, counts);
     if (node.empty()) continue;
-    const auto dimensions = [&](std::string_view code_class) {
-      return names::mesh_dimensions(report.mesh, report.virtual_gateway, node, code_class);
+    const auto dimensions = [&report, &name = node](std::string_view code_class) {
+      return names::mesh_dimensions(report.mesh, report.virtual_gateway, name, code_class);
     };
     writer.count(names::kMeshRequests, dimensions(""), counts.requests);
     for (char c = '1'; c <= '5'; ++c) {

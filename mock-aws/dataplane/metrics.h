@@ -19,12 +19,13 @@
 #include <vector>
 
 #include "mock-aws/protocol/service.h"
-#include "mock-aws/services/elbv2/elbv2.h"
 #include "mock-aws/services/ports.h"
 #include "sim/core/json.h"
 #include "sim/core/result.h"
 
 namespace coalmine::mock {
+
+class Elbv2;
 
 /// Counts by the first digit of the status; index 0 is not used.
 using CodeClasses = std::array<double, 6>;

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
-#include <tuple>
 
 #include "mock-aws/dataplane/discovery.h"
 #include "mock-aws/dataplane/route_match.h"
 #include "mock-aws/services/appmesh/resource.h"
+#include "sim/traffic/retry.h"
 
 namespace coalmine::mock {
 namespace {
@@ -67,13 +66,9 @@ Duration lower_limit(Duration a, Duration b) {
   return std::min(a, b);
 }
 
-traffic::RetryPolicy default_retries() {
-  return {{"503", "connect-failure", "refused-stream", "reset"}, kDefaultRetries, {}};
-}
-
 traffic::RetryPolicy retries_of(const Json& body) {
   const Json* policy = coalmine::find(body, "retryPolicy");
-  if (policy == nullptr) return default_retries();
+  if (policy == nullptr) return traffic::app_mesh_default_retries();
   traffic::RetryPolicy out;
   for (const char* member : {"httpRetryEvents", "tcpRetryEvents"}) {
     if (const Json* events = coalmine::find(*policy, member)) {
@@ -182,7 +177,7 @@ std::vector<Route> Compiler::provided_by_node(const std::string& node) const {
   Route route;
   route.name = node;
   Forward forward;
-  forward.retry = default_retries();
+  forward.retry = traffic::app_mesh_default_retries();
   forward.timeouts.request = kDefaultRequestTimeout;
   forward.timeouts.idle = kDefaultIdleTimeout;
   lower_timeouts(forward.timeouts, node);

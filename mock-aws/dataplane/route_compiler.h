@@ -26,7 +26,6 @@ namespace coalmine::mock {
 /// What App Mesh's Envoy does when nothing else is said (App Mesh user guide).
 inline constexpr Duration kDefaultRequestTimeout = std::chrono::seconds{15};
 inline constexpr Duration kDefaultIdleTimeout = std::chrono::seconds{300};
-inline constexpr int kDefaultRetries = 2;
 
 /// Rises whenever compile_virtual_gateway() may give another table: when to compile anew.
 std::uint64_t data_plane_revision(const AppMesh& app_mesh, const InstanceRegistry& registry);

@@ -136,6 +136,13 @@ struct MeshLab {
   traffic::RouteTable compile(const std::string& gateway) {
     const auto table = mock::compile_virtual_gateway(app_mesh, cloud_map, mesh_name, gateway, 7);
     EXPECT_TRUE(table) << (table ? "" : table.error().message);
+    if (table) {  // what is compiled must be what a gateway takes, unchanged
+      const auto read = traffic::route_table_from_json(traffic::to_json(*table));
+      EXPECT_TRUE(read) << read.error().message;
+      if (read) {
+        EXPECT_EQ(*read, *table);
+      }
+    }
     return table ? *table : traffic::RouteTable{};
   }
 };

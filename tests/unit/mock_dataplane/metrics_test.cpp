@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "mock-aws/services/elbv2/elbv2.h"
 #include "sim/aws/metric_names.h"
 #include "tests/support/service_harness.h"
 

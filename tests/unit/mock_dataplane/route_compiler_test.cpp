@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/traffic/retry.h"
 #include "tests/support/golden.h"
 #include "tests/unit/mock_dataplane/mesh_fixture.h"
 
@@ -85,14 +86,18 @@ class Compile : public testing::Test {
 
 TEST_F(Compile, TenStepsWithConsoleNames) {
   lab.ten_steps(test::console_names());
-  EXPECT_GOLDEN("mesh/console-names.txt", render(lab.compile("my-app-virtual-gateway")));
+  const auto table = lab.compile("my-app-virtual-gateway");
+  EXPECT_GOLDEN("mesh/console-names.txt", render(table));
+  EXPECT_GOLDEN("mesh/console-names.json", dump_json(traffic::to_json(table), 2) + "\n");
 }
 
 // Pitfall: the virtual service lies outside the namespace and the router's port is not the
 // nodes'; through the gateway traffic flows all the same, to the nodes' own port.
 TEST_F(Compile, TenStepsWithPipelineNames) {
   lab.ten_steps(test::pipeline_names());
-  EXPECT_GOLDEN("mesh/pipeline-names.txt", render(lab.compile("shop-mesh-virtual-gateway")));
+  const auto table = lab.compile("shop-mesh-virtual-gateway");
+  EXPECT_GOLDEN("mesh/pipeline-names.txt", render(table));
+  EXPECT_GOLDEN("mesh/pipeline-names.json", dump_json(traffic::to_json(table), 2) + "\n");
 }
 
 // Pitfall: everything is ACTIVE, yet a host name fits no Cloud Map service.
@@ -275,7 +280,7 @@ TEST_F(Compile, NodeAsProviderTakesAllTraffic) {
            {"spec", {{"provider", {{"virtualNode", {{"virtualNodeName", names.node2}}}}}}}});
   const auto table = lab.compile(names.gateway);
   EXPECT_EQ(first_forward(table).targets.at(0).instances.at(0).address, "127.0.0.2");
-  EXPECT_EQ(first_forward(table).retry.max_retries, kDefaultRetries);
+  EXPECT_EQ(first_forward(table).retry, traffic::app_mesh_default_retries());
 }
 
 TEST_F(Compile, GrpcAndTcpRoutesAnswer501) {
