@@ -63,7 +63,7 @@ Result<ForwardPlace> describe_listener(Client& client, const LoadBalancer& load_
     const int found = number(listener, "Port", 0);
     if (found == port) {
       return ForwardPlace{get_string(listener, "ListenerArn"), false,
-                          list(listener, "DefaultActions")};
+                          std::make_shared<const Json>(list(listener, "DefaultActions"))};
     }
     ports += fmt::format("{}{}", ports.empty() ? "" : ", ", found);
   }
@@ -75,7 +75,7 @@ Result<ForwardPlace> describe_rule(Client& client, const std::string& rule_arn) 
   TRY(const Json answer,
       client.call("elbv2", "DescribeRules", {{"RuleArns", Json::array({rule_arn})}}));
   for (const Json& rule : list(answer, "Rules")) {
-    return ForwardPlace{rule_arn, true, list(rule, "Actions")};
+    return ForwardPlace{rule_arn, true, std::make_shared<const Json>(list(rule, "Actions"))};
   }
   return error(ErrorKind::Failed, "there is no rule {}", rule_arn);
 }

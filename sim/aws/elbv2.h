@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct TargetGroup {
 struct ForwardPlace {
   std::string arn;
   bool is_rule = false;
-  Json actions;  ///< as described, with Weight as text
+  std::shared_ptr<const Json> actions;  ///< as described, with Weight as text
 };
 
 Result<LoadBalancer> describe_load_balancer(Client& client, const std::string& name);

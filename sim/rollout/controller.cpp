@@ -53,6 +53,8 @@ class Decider {
   bool analyses_pass();
   void bake_is_over();
   void watch(TimePoint next_metrics);
+  /// Reads the metrics at once, and so learns when they come next.
+  void look_now() { actions_.push_back(WakeAt{now_}); }
   void check_weights(const Weights& actual);
   bool observes() const { return s_.phase == Phase::Baking || s_.phase == Phase::Paused; }
   std::string step_note() const;
@@ -96,10 +98,10 @@ void Decider::enter(Phase phase) {
 std::string Decider::step_note() const {
   if (s_.phase == Phase::Baking) {
     // Minutes and seconds suffice here: "bake until 10:03".
-    std::string until = to_stopwatch(s_.deadline - s_.started);
-    if (until.size() > 4 && until.substr(until.size() - 4) == ".000")
-      until.resize(until.size() - 4);
-    return "bake until " + until;
+    const auto until = std::chrono::floor<std::chrono::seconds>(s_.deadline - s_.started);
+    std::string text = to_stopwatch(until);
+    text.resize(text.size() - std::string_view(".000").size());
+    return "bake until " + text;
   }
   if (s_.phase == Phase::Paused) return "paused";
   return {};
@@ -142,8 +144,7 @@ void Decider::on(const Restarted& restarted) {
     case Phase::Baking:
     case Phase::Paused:
       check_weights(restarted.actual);
-      actions_.push_back(WakeAt{now_});  // catch up on the metrics at once
-      return;
+      return look_now();
     case Phase::Promoted:
       return finish(Outcome::Promoted, s_.reason);
     case Phase::Completed:
@@ -199,7 +200,7 @@ void Decider::enter_step(std::size_t step) {
     s_.resume_to = Phase::Paused;
     s_.reason = "the plan waits here";
     enter(Phase::Paused);
-    watch(kNever);
+    look_now();
   } else {
     shift(Phase::Promoting, Percent{100});
   }
@@ -219,7 +220,7 @@ void Decider::start_bake(Duration length) {
   s_.deadline = now_ + length;
   s_.holding = false;
   enter(Phase::Baking);
-  watch(kNever);
+  look_now();
 }
 
 void Decider::on(const WeightsApplied& applied) {
@@ -249,7 +250,7 @@ void Decider::on(const WeightsApplied& applied) {
     s_.resume_to = Phase::Baking;
     changed("set by an operator");
     enter(Phase::Paused);
-    return watch(kNever);
+    return look_now();
   }
   const std::size_t at = actions_.size();
   enter_step(s_.step + 1);
@@ -444,7 +445,7 @@ void Decider::pause(const std::string& reason, Phase resume_to) {
   s_.resume_to = resume_to;
   s_.reason = reason;
   enter(Phase::Paused);
-  watch(kNever);
+  look_now();
 }
 
 void Decider::resume() {

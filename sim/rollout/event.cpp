@@ -53,7 +53,9 @@ Json to_json(const Event& event) {
 
 std::string render(const Event& event, TimePoint start) {
   const auto line = [&](std::string_view what, std::string_view text) {
-    return fmt::format("{:>10}  {:<9} {}", to_stopwatch(event.t - start), what, text);
+    std::string all = fmt::format("{:>10}  {:<9} {}", to_stopwatch(event.t - start), what, text);
+    all.resize(all.find_last_not_of(' ') + 1);
+    return all;
   };
   if (event.name == "rollout.started") {
     return line("start", fmt::format("canary {}, stable {}, {} steps", event.text("canary"),

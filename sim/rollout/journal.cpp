@@ -289,12 +289,18 @@ std::string header_line(const JournalHeader& header) {
                     {"ns", ns(header.t)},
                     {"id", header.id},
                     {"target", header.target},
+                    {"settings", header.settings},
                     {"plan", to_json(header.plan)}}) +
          "\n";
 }
 
 std::string input_line(TimePoint t, const Input& input) {
   return dump_json(std::visit(InputWriter{t}, input)) + "\n";
+}
+
+Result<Input> parse_input_line(std::string_view line) {
+  TRY(const Json json, parse_json(line));
+  return input_from_json(json);
 }
 
 std::string event_line(const Event& event) {
@@ -312,8 +318,16 @@ Status read_header(const Json& json, Journal& journal, const Place& place) {
   if (plan == nullptr) return error(place, "the journal's header has no plan");
   auto read = plan_from_json(*plan);
   if (!read) return error(place, "the journal's plan: {}", read.error().message);
-  journal.header = {time_at(json, "ns"), get_string(json, "id"), get_string(json, "target"),
-                    *std::move(read)};
+  journal.header = {time_at(json, "ns"),
+                    get_string(json, "id"),
+                    get_string(json, "target"),
+                    *std::move(read),
+                    {}};
+  if (const Json* settings = find(json, "settings"); settings != nullptr && settings->is_object()) {
+    for (const auto& [name, value] : settings->items()) {
+      if (value.is_string()) journal.header.settings[name] = value.get<std::string>();
+    }
+  }
   return {};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,11 +26,16 @@ struct JournalHeader {
   std::string id;      ///< of the rollout
   std::string target;  ///< what it acts on, as the adapter describes itself
   Plan plan;
+  /// How to reach the target again: option by name. The journal does not know their meaning.
+  std::map<std::string, std::string> settings;
 };
 
 std::string header_line(const JournalHeader& header);
 std::string input_line(TimePoint t, const Input& input);
 std::string event_line(const Event& event);
+
+/// Reads what input_line wrote.
+Result<Input> parse_input_line(std::string_view line);
 
 struct Journal {
   JournalHeader header;

@@ -45,14 +45,24 @@ Result<std::unique_ptr<JournalFile>> JournalFile::create(const std::string& path
   return file;
 }
 
-Result<std::unique_ptr<JournalFile>> JournalFile::reopen(const std::string& path,
-                                                         std::size_t whole_bytes) {
+Result<JournalFile::Reopened> JournalFile::reopen(const std::string& path) {
   TRY(auto file, open(path, 0));
-  if (::ftruncate(file->fd_, static_cast<off_t>(whole_bytes)) != 0 ||
+  // Read under the lock: what is cut off can be nobody's unfinished line.
+  TRY(const std::string text, read_journal_file(path));
+  TRY(Journal journal, parse_journal(text, path));
+  if (::ftruncate(file->fd_, static_cast<off_t>(journal.whole_bytes)) != 0 ||
       ::lseek(file->fd_, 0, SEEK_END) < 0) {
     return broken(path, "go on in the journal");
   }
-  return file;
+  return Reopened{std::move(file), std::move(journal)};
+}
+
+bool JournalFile::is_held(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool held = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
+  ::close(fd);
+  return held;
 }
 
 JournalFile::~JournalFile() {

@@ -14,9 +14,14 @@ class JournalFile : public JournalSink {
   /// A new journal that begins with `header`. Error: it exists, or cannot be written.
   static Result<std::unique_ptr<JournalFile>> create(const std::string& path,
                                                      const JournalHeader& header);
-  /// Goes on behind the first `whole_bytes` of an existing one; the rest is cut off.
-  static Result<std::unique_ptr<JournalFile>> reopen(const std::string& path,
-                                                     std::size_t whole_bytes);
+  /// Takes an existing one over, reads it, cuts a torn last line off and goes on behind it.
+  struct Reopened {
+    std::unique_ptr<JournalFile> file;
+    Journal journal;
+  };
+  static Result<Reopened> reopen(const std::string& path);
+  /// Whether a writer holds it at this moment.
+  static bool is_held(const std::string& path);
   ~JournalFile() override;
   JournalFile(const JournalFile&) = delete;
   JournalFile& operator=(const JournalFile&) = delete;

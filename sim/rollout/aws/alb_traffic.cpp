@@ -28,7 +28,7 @@ Result<AlbTraffic::Found> AlbTraffic::read() {
   if (!place) return tl::unexpected(place.error());
   Found found{*std::move(place), {0, 0}};
   bool has_stable = false;
-  for (const auto& [arn, weight] : aws::forward_weights(found.place.actions)) {
+  for (const auto& [arn, weight] : aws::forward_weights(*found.place.actions)) {
     if (arn == arns.stable) {
       has_stable = true;
       found.weights.stable = weight;
@@ -58,20 +58,19 @@ Result<AwsTraffic::Call> AlbTraffic::call_for(Percent canary) {
   TRY(const Found found, read());
   TRY(const AlbArns arns, this->arns());
   TRY(const Json actions,
-      aws::with_forward_weights(found.place.actions,
+      aws::with_forward_weights(*found.place.actions,
                                 {{arns.stable, wanted.stable}, {arns.canary, wanted.canary}}));
   const bool rule = found.place.is_rule;
-  Call call{"elbv2", rule ? "ModifyRule" : "ModifyListener", Json::object(),
-            !(found.weights == wanted)};
-  call.input[rule ? "RuleArn" : "ListenerArn"] = found.place.arn;
-  call.input[rule ? "Actions" : "DefaultActions"] = actions;
-  return call;
+  Json input = {{rule ? "RuleArn" : "ListenerArn", found.place.arn},
+                {rule ? "Actions" : "DefaultActions", actions}};
+  return Call{"elbv2", rule ? "ModifyRule" : "ModifyListener",
+              std::make_shared<const Json>(std::move(input)), !(found.weights == wanted)};
 }
 
 Result<Weights> AlbTraffic::set_weights(Percent canary) {
   TRY(const Call call, call_for(canary));
   if (call.changes) {
-    TRY_STATUS(client_.call(call.service, call.operation, call.input));
+    TRY_STATUS(client_.call(call.service, call.operation, *call.input));
   }
   return weights_for(canary);
 }

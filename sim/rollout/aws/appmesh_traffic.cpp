@@ -70,19 +70,18 @@ Result<AwsTraffic::Call> AppMeshTraffic::call_for(Percent canary) {
     if (node == names_.stable_target) target["weight"] = wanted.stable;
     if (node == names_.canary_target) target["weight"] = wanted.canary;
   }
-  return Call{"appmesh",
-              "UpdateRoute",
-              {{"meshName", route_.mesh},
-               {"virtualRouterName", route_.router},
-               {"routeName", route_.route},
-               {"spec", spec}},
+  Json input = {{"meshName", route_.mesh},
+                {"virtualRouterName", route_.router},
+                {"routeName", route_.route},
+                {"spec", spec}};
+  return Call{"appmesh", "UpdateRoute", std::make_shared<const Json>(std::move(input)),
               !(present == wanted)};
 }
 
 Result<Weights> AppMeshTraffic::set_weights(Percent canary) {
   TRY(const Call call, call_for(canary));
   if (call.changes) {
-    TRY_STATUS(aws::update_route_spec(client_, route_, call.input["spec"]));
+    TRY_STATUS(aws::update_route_spec(client_, route_, (*call.input)["spec"]));
   }
   return weights_for(canary);
 }

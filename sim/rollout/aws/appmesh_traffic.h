@@ -3,6 +3,7 @@
 // Below: sim/aws, sim/rollout. Above: sim/lab, sim/cli.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -23,7 +24,7 @@ class AwsTraffic : public TrafficAdapter {
  public:
   struct Call {
     std::string service, operation;
-    Json input;
+    std::shared_ptr<const Json> input;
     bool changes = true;  ///< false: the weights are set already
   };
   /// The call that would set this share. Reads, changes nothing.

@@ -41,7 +41,7 @@ Killed run_killed(long lines, test::FakeVersion v2) {
   // Said again: a command that was not yet journaled dies with the controller.
   test::Script script({{5min, {Command::Resume, "", {}}}, {7min, {Command::Resume, "", {}}}});
   test::MemoryJournal sink;
-  sink.text = header_line({kVirtualEpoch, "r1", traffic.describe(), plan});
+  sink.text = header_line({kVirtualEpoch, "r1", traffic.describe(), plan, {}});
   sink.lines_left = lines;
   RolloutWorld world{traffic, metrics, clock, &script, &sink, {}, {}};
   Killed result;
@@ -128,7 +128,7 @@ TEST(Journal, LoweredWeightsAreNotRaisedUnasked) {
 }
 
 TEST(Journal, BrokenOnesAreRefusedWithTheirLine) {
-  const std::string head = header_line({kVirtualEpoch, "r1", "x", small_plan()});
+  const std::string head = header_line({kVirtualEpoch, "r1", "x", small_plan(), {{"mesh", "m"}}});
   EXPECT_EQ(to_string(parse_journal("", "j").error()), "j:1: error: the journal is empty");
   EXPECT_EQ(to_string(parse_journal("{}\n", "j").error()), "j:1: error: not a rollout's journal");
   EXPECT_EQ(to_string(parse_journal(head + "{\"input\":\"nonsense\"}\n", "j").error()),
@@ -140,12 +140,12 @@ TEST(Journal, BrokenOnesAreRefusedWithTheirLine) {
 TEST(JournalFile, OneWriterAtATimeAndTornLinesAreCut) {
   coalmine::test::TempDir dir;
   const std::string path = dir.path() + "/r1.journal";
-  const JournalHeader header{kVirtualEpoch, "r1", "x", small_plan()};
+  const JournalHeader header{kVirtualEpoch, "r1", "x", small_plan(), {{"mesh", "m"}}};
   {
     auto file = JournalFile::create(path, header);
     ASSERT_TRUE(file) << to_string(file.error());
     EXPECT_FALSE(JournalFile::create(path, header));
-    const auto second = JournalFile::reopen(path, 0);
+    const auto second = JournalFile::reopen(path);
     ASSERT_FALSE(second);
     EXPECT_NE(second.error().message.find("another process drives"), std::string::npos);
     ASSERT_TRUE((*file)->append(input_line(kVirtualEpoch, Tick{}), true));
@@ -154,9 +154,10 @@ TEST(JournalFile, OneWriterAtATimeAndTornLinesAreCut) {
   const auto journal = parse_journal(*read_journal_file(path), path);
   ASSERT_TRUE(journal);
   EXPECT_EQ(journal->inputs.size(), 1U);
-  auto again = JournalFile::reopen(path, journal->whole_bytes);
+  auto again = JournalFile::reopen(path);
   ASSERT_TRUE(again);
-  ASSERT_TRUE((*again)->append(input_line(kVirtualEpoch, Tick{}), true));
+  EXPECT_TRUE(JournalFile::is_held(path));
+  ASSERT_TRUE(again->file->append(input_line(kVirtualEpoch, Tick{}), true));
   EXPECT_EQ(parse_journal(*read_journal_file(path), path)->inputs.size(), 2U);
 }
 
