@@ -45,6 +45,11 @@ const std::string& http_date() {
   return text;
 }
 
+/// `wait` from now, also when it is kForever.
+Steady::time_point after(Duration wait) {
+  return Steady::now() + std::min<Duration>(wait, std::chrono::hours{24 * 365});
+}
+
 enum class Ready { Yes, TimedOut, Stopping };
 
 /// The socket with its read buffer. All waiting of a connection happens here.
@@ -262,8 +267,7 @@ class Connection : private httplib::Server {
   bool read_head() {
     std::size_t resume = 0;
     bool idle = wire_.buffered().empty();
-    auto deadline =
-        Steady::now() + (idle ? context_.options.idle_timeout : context_.options.header_timeout);
+    auto deadline = after(idle ? context_.options.idle_timeout : context_.options.header_timeout);
     for (;;) {
       if (!skip_empty_lines()) {
         if (const auto end = find_head_end(wire_.buffered(), resume); !end) {
@@ -277,7 +281,7 @@ class Connection : private httplib::Server {
         }
         if (idle) {
           idle = false;
-          deadline = Steady::now() + context_.options.header_timeout;
+          deadline = after(context_.options.header_timeout);
         }
       }
       Wire::Got got = wire_.read_more(deadline, idle);

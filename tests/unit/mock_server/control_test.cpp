@@ -11,7 +11,9 @@ using std::chrono::seconds;
 
 class ControlTest : public testing::Test {
  protected:
-  explicit ControlTest(ControlOptions options = {}) {
+  explicit ControlTest(bool running = false) {
+    ControlOptions options;
+    if (running) options.now = [this] { return real; };
     auto backend = std::make_unique<test::SmallBackend>(events);
     small = backend.get();
     options.sleep = [this](Duration delay) { slept += delay; };
@@ -33,6 +35,7 @@ class ControlTest : public testing::Test {
 
   EventHub events;
   Duration slept{};
+  TimePoint real = kVirtualEpoch;
   test::SmallBackend* small = nullptr;
   std::unique_ptr<Control> control;
 };
@@ -156,13 +159,7 @@ TEST_F(ControlTest, FurtherEndpointsCanBeAdded) {
 
 class RunningClockTest : public ControlTest {
  protected:
-  RunningClockTest() : ControlTest(options()) {}
-  ControlOptions options() {
-    ControlOptions out;
-    out.now = [this] { return real; };
-    return out;
-  }
-  TimePoint real = kVirtualEpoch;
+  RunningClockTest() : ControlTest(true) {}
 };
 
 TEST_F(RunningClockTest, TicksWhatIsDueBeforeACall) {

@@ -223,6 +223,16 @@ TEST(Server, ClosesIdleConnections) {
   EXPECT_TRUE(client.was_closed());
 }
 
+TEST(Server, MayWaitForEver) {
+  ServerOptions options;
+  options.idle_timeout = kForever;
+  options.header_timeout = kForever;
+  const auto server = serve(echo, options);
+  RawSocket client(server->port());
+  client.send(kGet);
+  EXPECT_NE(client.read_until("GET /a\n").find("200 OK"), std::string::npos);
+}
+
 TEST(Server, TurnsAHandlersExceptionInto500) {
   const auto server =
       serve([](const Request&) -> Response { throw std::runtime_error("broken handler"); });
