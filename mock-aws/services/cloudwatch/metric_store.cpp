@@ -94,6 +94,24 @@ Cell cell_of(const MetricDatum& datum) {
   return cell;
 }
 
+/// One bound of "TC(low:high)": empty leaves it open. False if it is no number.
+bool read_bound(std::string_view text, double& bound) {
+  if (text.empty()) return true;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), bound);
+  return code == std::errc{} && end == text.data() + text.size();
+}
+
+std::optional<double> trimmed_count(const Cell& cell, const Statistic& statistic) {
+  if (cell.minimum > statistic.low && cell.maximum <= statistic.high) return cell.count;
+  if (cell.maximum <= statistic.low || cell.minimum > statistic.high) return 0;
+  if (!cell.values_known || cell.values.empty()) return std::nullopt;
+  double total = 0;
+  for (const auto& [value, count] : cell.values) {
+    if (value > statistic.low && value <= statistic.high) total += count;
+  }
+  return total;
+}
+
 }  // namespace
 
 Result<Statistic> parse_statistic(std::string_view text) {
@@ -110,9 +128,17 @@ Result<Statistic> parse_statistic(std::string_view text) {
       return Statistic{Kind::Percentile, percent};
     }
   }
+  const std::size_t colon = text.find(':');
+  if (text.starts_with("TC(") && text.ends_with(')') && colon != text.npos) {
+    Statistic statistic{Kind::TrimmedCount, 0};
+    if (read_bound(text.substr(3, colon - 3), statistic.low) &&
+        read_bound(text.substr(colon + 1, text.size() - colon - 2), statistic.high)) {
+      return statistic;
+    }
+  }
   return error(
-      "statistic '{}' is not known here; allowed are SampleCount, Average, Sum, Minimum, Maximum "
-      "and percentiles p0 to p100",
+      "statistic '{}' is not known here; allowed are SampleCount, Average, Sum, Minimum, Maximum, "
+      "percentiles p0 to p100 and trimmed counts as TC(0.25:)",
       text);
 }
 
@@ -129,6 +155,8 @@ std::optional<double> value_of(const Cell& cell, const Statistic& statistic) {
       return cell.minimum;
     case Statistic::Kind::Maximum:
       return cell.maximum;
+    case Statistic::Kind::TrimmedCount:
+      return trimmed_count(cell, statistic);
     case Statistic::Kind::Percentile:
       break;
   }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -42,18 +43,24 @@ struct Cell {
   bool values_known = true;  ///< false once a statistic set of several values came in
 };
 
-/// Sum, Average, Minimum, Maximum, SampleCount or a percentile.
+/// Sum, Average, Minimum, Maximum, SampleCount, a percentile or a trimmed count.
 struct Statistic {
-  enum class Kind { SampleCount, Average, Sum, Minimum, Maximum, Percentile };
+  enum class Kind { SampleCount, Average, Sum, Minimum, Maximum, Percentile, TrimmedCount };
   Kind kind = Kind::Sum;
   double percent = 0;  ///< Percentile: 0 to 100
+  /// TrimmedCount: samples above `low` and up to `high`.
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  /// Whether it is made of the single values, not of their totals.
+  bool needs_values() const { return kind == Kind::Percentile || kind == Kind::TrimmedCount; }
 };
-/// "Sum", "p99", "p99.9". Trimmed means and the like are errors: not implemented.
+/// "Sum", "p99", "p99.9", "TC(0.25:)", "TC(0.25:1)". Of the trimmed statistics only counts between
+/// values are known; trimmed means and bounds in percent are errors: not implemented.
 Result<Statistic> parse_statistic(std::string_view text);
 
-/// Statistic of the samples; nullopt when a percentile is asked of statistic sets that hide it.
-/// A percentile is the smallest value that at least that share of the samples does not exceed
-/// (nearest rank; CloudWatch's own formula is not published).
+/// Statistic of the samples; nullopt when a percentile or trimmed count is asked of statistic sets
+/// that hide it. A percentile is the smallest value that at least that share of the samples does
+/// not exceed (nearest rank; CloudWatch's own formula is not published).
 std::optional<double> value_of(const Cell& cell, const Statistic& statistic);
 
 /// One period with data.

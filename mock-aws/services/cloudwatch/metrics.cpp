@@ -321,9 +321,9 @@ Result<MathValue> CloudWatch::value_of_query(const std::vector<Query>& queries, 
   if (depth > kMaxExpressionDepth) return error("expressions refer to one another in a circle");
   if (!query.is_expression) {
     Series series;
-    const bool percentile = query.statistic.kind == Statistic::Kind::Percentile;
+    const bool with_values = query.statistic.needs_values();
     for (const Bucket& bucket :
-         store_.query(query.metric, {start, end, query.period}, query.unit, percentile)) {
+         store_.query(query.metric, {start, end, query.period}, query.unit, with_values)) {
       if (const auto value = value_of(bucket.cell, query.statistic)) {
         series.emplace_back(bucket.start, *value);
       }

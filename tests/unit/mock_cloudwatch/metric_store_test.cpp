@@ -93,7 +93,15 @@ TEST(MetricStore, PercentilesAreNearestRank) {
   EXPECT_EQ(p("p99.5"), 100);
   EXPECT_EQ(p("p0"), 1);
   EXPECT_EQ(p("p100"), 100);
-  for (const char* bad : {"p101", "p", "px", "tm90", "IQM", ""}) EXPECT_FALSE(parse_statistic(bad));
+  // A trimmed count's lower bound is outside, its upper one inside.
+  EXPECT_EQ(p("TC(90:)"), 10);
+  EXPECT_EQ(p("TC(:90)"), 90);
+  EXPECT_EQ(p("TC(10.5:20)"), 10);
+  EXPECT_EQ(p("TC(200:)"), 0);
+  EXPECT_EQ(p("TC(0.5:)"), 100);
+  for (const char* bad :
+       {"p101", "p", "px", "tm90", "IQM", "", "TC(", "TC(1)", "TC(x:)", "TC(10%:90%)", "TC(1:"})
+    EXPECT_FALSE(parse_statistic(bad));
 }
 
 TEST(MetricStore, StatisticSetsHidePercentilesUnlessAllSamplesAreEqual) {
