@@ -62,4 +62,12 @@ std::uint64_t Histogram::count_above(Duration limit) const {
   return above;
 }
 
+std::vector<std::pair<std::uint64_t, std::uint64_t>> Histogram::filled() const {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> out;
+  for (std::size_t i = 0; i < buckets_.size(); ++i) {
+    if (buckets_[i] > 0) out.emplace_back(upper_bound_us(i), buckets_[i]);
+  }
+  return out;
+}
+
 }  // namespace coalmine

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "sim/core/time.h"
@@ -32,6 +33,9 @@ class Histogram {
   Duration quantile(double q) const;
   /// How many values lie above `limit`, to the histogram's resolution.
   std::uint64_t count_above(Duration limit) const;
+
+  /// The buckets that hold anything: upper bound in microseconds and count, ascending.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> filled() const;
 
   bool operator==(const Histogram&) const = default;
 

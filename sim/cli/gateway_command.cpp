@@ -1,0 +1,154 @@
+#include "sim/cli/gateway_command.h"
+
+#include <sys/resource.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "sim/cli/verb.h"
+#include "sim/core/units.h"
+#include "sim/gateway/control_source.h"
+#include "sim/gateway/gateway.h"
+
+namespace coalmine::cli {
+namespace {
+
+struct HostPort {
+  std::string host;
+  std::optional<int> port;
+};
+
+Result<HostPort> parse_host_port(const std::string& text, std::string_view option) {
+  const std::size_t colon = text.rfind(':');
+  HostPort out;
+  out.host = text.substr(0, colon);
+  if (colon != std::string::npos) {
+    TRY(const long long port,
+        parse_integer(text.substr(colon + 1), fmt::format("the port of {}", option), 0, 65535));
+    out.port = static_cast<int>(port);
+  }
+  if (out.host.empty()) return error("{} \"{}\" must be HOST[:PORT]", option, text);
+  return out;
+}
+
+Result<traffic::Snapshot> read_routes(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return error("cannot read the route table {}", file);
+  std::stringstream text;
+  text << in.rdbuf();
+  TRY(const Json json, parse_json(text.str(), file));
+  auto table = traffic::route_table_from_json(json);
+  if (!table) return error("{}: {}", file, table.error().message);
+  if (table->version == 0) table->version = 1;
+  return std::make_shared<const traffic::RouteTable>(std::move(*table));
+}
+
+Result<gateway::GatewayOptions> options_of(const GatewayCommand& command) {
+  gateway::GatewayOptions out;
+  TRY(const HostPort listen, parse_host_port(command.listen, "--listen"));
+  TRY(const HostPort admin, parse_host_port(command.admin, "--admin"));
+  out.host = listen.host;
+  out.port = listen.port;
+  out.admin_host = admin.host;
+  out.admin_port = admin.port.value_or(9901);
+  out.threads = static_cast<int>(command.threads);
+  out.seed = std::random_device{}();
+  if (command.selection == "random") out.selection = traffic::Selection::Random;
+  if (command.selection == "exact") out.selection = traffic::Selection::Exact;
+  if (command.routes.empty() == command.control.empty()) {
+    return error("give either --routes FILE or --control URL");
+  }
+  return out;
+}
+
+// Two descriptors per request in flight: the soft limit is often 1,024.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void print_ready(gateway::Gateway& gateway, const gateway::GatewayOptions& options) {
+  std::string line = "coalmine: ready";
+  const char* name = " gateway";
+  for (const gateway::BoundPort& port : gateway.ports()) {
+    line += fmt::format("{}=http://{}:{}", name, options.host, port.bound);
+    name = " listener";
+  }
+  line += fmt::format(" admin=http://{}:{}\n", options.admin_host, gateway.admin_port());
+  std::fputs(line.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+// Signals come through Asio; SIGHUP reads the file again, the others end the wait.
+class Signals {
+ public:
+  Signals(gateway::Gateway& gateway, const std::string& routes)
+      : gateway_(gateway), routes_(routes), signals_(io_, SIGINT, SIGTERM) {
+    if (!routes_.empty()) signals_.add(SIGHUP);
+    wait();
+  }
+  void run() { io_.run(); }
+
+ private:
+  void wait() {
+    signals_.async_wait([this](const boost::system::error_code& failure, int signal) {
+      if (failure || signal != SIGHUP) return;
+      reload();
+      wait();
+    });
+  }
+  void reload() {
+    auto table = read_routes(routes_);
+    const Status done = table ? gateway_.update(*table) : tl::unexpected(table.error());
+    if (done) {
+      fmt::print(stderr, "coalmine: routes read again from {}\n", routes_);
+    } else {
+      (void)complain(done.error());
+      fmt::print(stderr, "coalmine: the routes in force stay as they are\n");
+    }
+  }
+
+  gateway::Gateway& gateway_;
+  const std::string routes_;
+  boost::asio::io_context io_{1};
+  boost::asio::signal_set signals_;
+};
+
+}  // namespace
+
+int run_gateway(const GatewayCommand& command) {
+  const auto options = options_of(command);
+  if (!options) return complain(options.error());
+  traffic::Snapshot initial;
+  if (!command.routes.empty()) {
+    auto table = read_routes(command.routes);
+    if (!table) return complain(table.error());
+    initial = std::move(*table);
+  }
+  raise_descriptor_limit();
+  auto started = gateway::Gateway::start(*options, std::move(initial));
+  if (!started) return complain(started.error());
+  gateway::Gateway& gateway = **started;
+  Signals signals(gateway, command.routes);
+  std::unique_ptr<gateway::ControlSource> control;
+  if (!command.control.empty()) {
+    auto source = gateway::ControlSource::start(
+        gateway, {command.control, command.virtual_gateway, command.load_balancer, command.scope});
+    if (!source) return complain(source.error());
+    control = std::move(*source);
+  }
+  print_ready(gateway, *options);
+  signals.run();
+  gateway.stop();
+  if (control) control->stop();
+  return kPassed;
+}
+
+}  // namespace coalmine::cli

@@ -1,0 +1,205 @@
+#include "sim/gateway/admin.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace coalmine::gateway {
+namespace {
+
+using Values = std::vector<std::pair<std::string, std::uint64_t>>;
+
+std::string label(const std::string& text) {
+  return text.empty() ? "-" : text;
+}
+
+std::uint64_t microseconds(Duration d) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(d).count());
+}
+
+/// Everything that is counted, under Envoy-like names.
+Values named_values(const GatewayStats& stats) {
+  Values out = {{"coalmine.route_table.version", stats.version},
+                {"server.live", stats.version > 0 ? 1U : 0U},
+                {"cluster_manager.upstream_cx_total", stats.upstream_connections_total},
+                {"cluster_manager.upstream_cx_active", stats.upstream_connections_active}};
+  for (const auto& [flag, count] : stats.local_replies) {
+    out.emplace_back("http.ingress.local_replies." + flag, count);
+  }
+  for (const auto& [name, l] : stats.listeners) {
+    const std::string base = "listener." + name + ".";
+    out.emplace_back(base + "downstream_cx_total", l.connections_total);
+    out.emplace_back(base + "downstream_cx_active", l.connections_active);
+    out.emplace_back(base + "downstream_rq_total", l.requests);
+    out.emplace_back(base + "downstream_rq_malformed", l.malformed);
+  }
+  for (const auto& [key, t] : stats.targets) {
+    const std::string base =
+        fmt::format("cluster.{}.{}.{}.", label(key.listener), label(key.route), label(key.target));
+    out.emplace_back(base + "downstream_rq_total", t.requests);
+    for (std::size_t i = 1; i < t.codes.size(); ++i) {
+      out.emplace_back(fmt::format("{}downstream_rq_{}xx", base, i), t.codes[i]);
+    }
+    out.emplace_back(base + "downstream_rq_aborted", t.codes[0]);
+    out.emplace_back(base + "upstream_rq_total", t.attempts);
+    out.emplace_back(base + "upstream_rq_retry", t.retries);
+    out.emplace_back(base + "upstream_rq_timeout", t.timeouts);
+    out.emplace_back(base + "upstream_cx_connect_fail", t.connect_failures);
+    out.emplace_back(base + "upstream_cx_reset", t.resets);
+    for (const double q : {0.5, 0.9, 0.99}) {
+      out.emplace_back(fmt::format("{}rq_time_us.p{:g}", base, q * 100),
+                       microseconds(t.latency.quantile(q)));
+    }
+    out.emplace_back(base + "rq_time_us.max", microseconds(t.latency.max()));
+  }
+  return out;
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string labels(const StatsKey& key) {
+  return fmt::format("listener=\"{}\",route=\"{}\",target=\"{}\"", escaped(key.listener),
+                     escaped(key.route), escaped(key.target));
+}
+
+Json server_info(Gateway& gateway) {
+  const auto table = gateway.table();
+  return {{"version", "coalmine/" COALMINE_VERSION},
+          {"state", table ? "LIVE" : "PRE_INITIALIZING"},
+          {"route_table_version", table ? table->version : 0}};
+}
+
+Json clusters(Gateway& gateway) {
+  Json out = Json::array();
+  const auto table = gateway.table();
+  if (!table) return out;
+  const GatewayStats stats = gateway.stats();
+  auto index = traffic::RouteIndex::compile(table);
+  if (!index) return out;
+  for (const traffic::ForwardIndex* forward : (*index)->forwards()) {
+    for (const traffic::TargetIndex& target : forward->targets) {
+      Json instances = Json::array();
+      for (const traffic::Instance& i : target.target->instances) {
+        instances.push_back({{"id", i.id},
+                             {"address", fmt::format("{}:{}", i.address, i.port)},
+                             {"healthy", i.healthy}});
+      }
+      const auto found =
+          stats.targets.find({forward->listener, forward->route_name, target.target->name});
+      out.push_back({{"listener", forward->listener},
+                     {"route", forward->route_name},
+                     {"target", target.target->name},
+                     {"weight", target.target->weight},
+                     {"instances", instances},
+                     {"requests", found == stats.targets.end() ? 0 : found->second.requests}});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string stats_text(const GatewayStats& stats) {
+  std::string out;
+  for (const auto& [name, value] : named_values(stats)) out += fmt::format("{}: {}\n", name, value);
+  return out;
+}
+
+std::string prometheus_text(const GatewayStats& stats) {
+  std::string out =
+      "# HELP coalmine_route_table_version Version of the route table in force.\n"
+      "# TYPE coalmine_route_table_version gauge\n";
+  out += fmt::format("coalmine_route_table_version {}\n", stats.version);
+  const auto family = [&](std::string_view name, std::string_view help, auto value) {
+    out += fmt::format("# HELP {0} {1}\n# TYPE {0} counter\n", name, help);
+    for (const auto& [key, t] : stats.targets) {
+      out += fmt::format("{}{{{}}} {}\n", name, labels(key), value(t));
+    }
+  };
+  out +=
+      "# HELP coalmine_requests_total Requests as users saw them, by status class.\n"
+      "# TYPE coalmine_requests_total counter\n";
+  for (const auto& [key, t] : stats.targets) {
+    for (std::size_t i = 0; i < t.codes.size(); ++i) {
+      if (t.codes[i] == 0) continue;
+      out += fmt::format("coalmine_requests_total{{{},code=\"{}\"}} {}\n", labels(key),
+                         i == 0 ? "aborted" : fmt::format("{}xx", i), t.codes[i]);
+    }
+  }
+  family("coalmine_attempts_total", "Attempts on the target, retries included.",
+         [](const TargetStats& t) { return t.attempts; });
+  family("coalmine_retries_total", "Attempts beyond the first.",
+         [](const TargetStats& t) { return t.retries; });
+  family("coalmine_connect_failures_total", "Connections that could not be made.",
+         [](const TargetStats& t) { return t.connect_failures; });
+  out +=
+      "# HELP coalmine_request_duration_seconds Request begun to response ended.\n"
+      "# TYPE coalmine_request_duration_seconds summary\n";
+  for (const auto& [key, t] : stats.targets) {
+    for (const double q : {0.5, 0.9, 0.99, 0.999}) {
+      out += fmt::format("coalmine_request_duration_seconds{{{},quantile=\"{:g}\"}} {}\n",
+                         labels(key), q, to_seconds(t.latency.quantile(q)));
+    }
+    out += fmt::format("coalmine_request_duration_seconds_sum{{{}}} {}\n", labels(key),
+                       to_seconds(t.latency.sum()));
+    out += fmt::format("coalmine_request_duration_seconds_count{{{}}} {}\n", labels(key),
+                       t.latency.count());
+  }
+  out +=
+      "# HELP coalmine_connections_active Open client connections.\n"
+      "# TYPE coalmine_connections_active gauge\n";
+  for (const auto& [name, l] : stats.listeners) {
+    out += fmt::format("coalmine_connections_active{{listener=\"{}\"}} {}\n", escaped(name),
+                       l.connections_active);
+  }
+  return out;
+}
+
+net::Response admin_response(Gateway& gateway, const net::Request& request) {
+  const std::string_view path = request.path();
+  if (request.method != "GET" && request.method != "HEAD") {
+    return net::text_response(405, "only GET is allowed\n");
+  }
+  if (path == "/server_info") return net::json_response(200, server_info(gateway).dump(1) + "\n");
+  if (path == "/ready") {
+    const bool live = gateway.table() != nullptr;
+    return net::text_response(live ? 200 : 503, live ? "LIVE\n" : "PRE_INITIALIZING\n");
+  }
+  if (path == "/stats" || path == "/stats/prometheus") {
+    if (path == "/stats/prometheus" || request.query() == "format=prometheus") {
+      return net::text_response(200, prometheus_text(gateway.stats()), "text/plain; version=0.0.4");
+    }
+    if (request.query() != "format=json") {
+      return net::text_response(200, stats_text(gateway.stats()));
+    }
+    Json values = Json::array();
+    for (const auto& [name, value] : named_values(gateway.stats())) {
+      values.push_back({{"name", name}, {"value", value}});
+    }
+    return net::json_response(200, Json{{"stats", values}}.dump() + "\n");
+  }
+  if (path == "/metrics") {
+    return net::text_response(200, prometheus_text(gateway.stats()), "text/plain; version=0.0.4");
+  }
+  if (path == "/clusters") return net::json_response(200, clusters(gateway).dump(1) + "\n");
+  if (path == "/config_dump") {
+    const auto table = gateway.table();
+    return net::json_response(200, (table ? to_json(*table) : Json::object()).dump(1) + "\n");
+  }
+  return net::text_response(404,
+                            "paths: /server_info /ready /stats /metrics /clusters /config_dump\n");
+}
+
+}  // namespace coalmine::gateway

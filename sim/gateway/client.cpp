@@ -1,0 +1,441 @@
+// The client's side of an exchange: requests in, answers out.
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "sim/gateway/worker_types.h"
+
+namespace coalmine::gateway {
+namespace {
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+bool is_idempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" ||
+         method == "DELETE" || method == "TRACE";
+}
+
+}  // namespace
+
+void Worker::client_event(Client* c, std::uint32_t events) {
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+    drop_client(c);
+    return;
+  }
+  if ((events & EPOLLOUT) != 0 && c->out != nullptr) {
+    flush_client(c);
+    if (c->dead) return;
+  }
+  if ((events & EPOLLRDHUP) != 0) c->hangup = true;
+  if ((events & (EPOLLIN | EPOLLRDHUP)) != 0) client_readable(c);
+}
+
+// Reads until the socket is empty, or until what was read has to be dealt with first.
+void Worker::client_readable(Client* c) {
+  for (;;) {
+    const bool blocked = c->state == Client::State::Waiting || c->out != nullptr ||
+                         (c->state == Client::State::Body && pending_request(c) > kMaxPendingBytes);
+    if (blocked && c->state != Client::State::Linger) {
+      c->more = true;
+      return;
+    }
+    const ssize_t n = recv(c->fd, scratch_.data(), scratch_.size(), 0);
+    if (n < 0 && errno == EAGAIN) {
+      c->more = false;
+      return;
+    }
+    if (n <= 0) {
+      // A client may stop sending once its request is complete and still wants the answer; here
+      // it stopped between requests or inside one.
+      drop_client(c);
+      return;
+    }
+    const auto size = static_cast<std::size_t>(n);
+    if (c->in != nullptr) {
+      Buffer* buffer = c->in;
+      c->in = nullptr;
+      buffer->data.append(scratch_.data(), size);
+      process(c, buffer->data.data(), buffer->data.size());
+      give_buffer(buffer);
+    } else {
+      process(c, scratch_.data(), size);
+    }
+    if (c->dead) return;
+    if (size < scratch_.size() && !c->hangup) {
+      c->more = false;
+      return;
+    }
+  }
+}
+
+void Worker::stash(Client* c, std::string_view bytes) {
+  if (c->in == nullptr) c->in = take_buffer();
+  c->in->data.append(bytes);
+}
+
+// Takes bytes apart into requests. What cannot be used yet is stashed: the rest of a head, or
+// the next request while one is being served.
+void Worker::process(Client* c, char* bytes, std::size_t size) {
+  c->processing = true;
+  while (size > 0 && !c->dead) {
+    std::size_t used = 0;
+    if (c->state == Client::State::Linger) {
+      c->linger_left -= std::min(c->linger_left, size);
+      if (c->linger_left == 0) drop_client(c);
+      break;
+    }
+    if (c->state == Client::State::Waiting ||
+        (c->state == Client::State::Head && c->out != nullptr)) {
+      stash(c, {bytes, size});
+      break;
+    }
+    if (c->state == Client::State::Body) {
+      used = feed_body(c, bytes, size);
+    } else {
+      const Parsed parsed = parse_request({bytes, size}, c->scan, request_);
+      if (parsed.state == Parsed::State::Incomplete) {
+        stash(c, {bytes, size});
+        if (c->timer != Client::Timer::Head) {
+          c->timer = Client::Timer::Head;
+          timers_.set(*c, now_ns_ + timeouts_.head.count(), now_ns_);
+        }
+        break;
+      }
+      c->scan = {};
+      if (parsed.state == Parsed::State::Bad) {
+        c->begun_ns = now_ns_;
+        c->to_head = false;
+        refuse(c, parsed.status, parsed.why);
+        break;
+      }
+      used = parsed.length + begin(c, bytes + parsed.length, size - parsed.length);
+    }
+    bytes += used;
+    size -= used;
+  }
+  c->processing = false;
+}
+
+std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
+  const RequestHead& head = request_;
+  Slot& slot = *c->slot;
+  ++counts_.listeners[slot.name].requests;
+  c->begun_ns = now_ns_;
+  c->minor = head.minor;
+  c->to_head = head.method == "HEAD";
+  c->idempotent = is_idempotent(head.method);
+  c->keep_alive = head.keep_alive && !draining_ && slot.listener != nullptr;
+  c->body = head.framing;
+  c->request_whole = head.framing.kind == BodyKind::None ||
+                     (head.framing.kind == BodyKind::Length && head.framing.length == 0);
+  c->retries = 0;
+  c->response_started = false;
+  if (head.upgrade) {
+    refuse(c, 403, "protocol upgrades are not allowed");
+    return 0;
+  }
+  if (head.method == "TRACE" && slot.dialect == traffic::Dialect::Alb) {
+    refuse(c, 405, "TRACE is not allowed");
+    return 0;
+  }
+  if (slot.listener == nullptr) {
+    answer(c,
+           failure_reply(Failure::ClosedBeforeHead, slot.dialect, "the listener is being removed"),
+           !c->request_whole);
+    return 0;
+  }
+  traffic::RequestView view;
+  view.method = head.method;
+  view.host = head.host;
+  view.path = slot.dialect == traffic::Dialect::Envoy
+                  ? traffic::normalize_path(head.path, path_scratch_)
+                  : head.path;
+  view.query = head.query;
+  view.source_ipv4 = c->peer_ipv4;
+  views_.clear();
+  for (const FieldView& field : head.fields) views_.push_back({field.name, field.value});
+  view.headers = views_;
+  const traffic::Decision decision =
+      traffic::resolve(*slot.listener, view, random_.next(), rewrite_scratch_);
+  if (decision.forward != nullptr) {
+    c->forward = decision.forward;
+    c->target = decision.target;
+    c->plan = plan_.get();
+    ++c->plan->users;
+    c->plan_target = &c->plan->targets[decision.chosen().id];
+  }
+  if (decision.forward == nullptr || decision.refusal != traffic::Refusal::None) {
+    // A small body that is already here is skipped, so that the connection can live on.
+    const bool at_hand = c->body.kind == BodyKind::Length && c->body.length <= rest_size;
+    const std::size_t skip = at_hand ? static_cast<std::size_t>(c->body.length) : 0;
+    c->request_whole |= at_hand;
+    answer(c, traffic::local_reply(decision, *slot.listener->listener, view), !c->request_whole);
+    return skip;
+  }
+  forward(c, decision, view.path);
+  std::size_t used = 0;
+  c->state = c->request_whole ? Client::State::Waiting : Client::State::Body;
+  if (!c->request_whole) {
+    if (c->body.kind == BodyKind::Chunked) c->chunks = std::make_unique<ChunkDecoder>();
+    c->timer = Client::Timer::StreamIdle;
+    timers_.set(*c, now_ns_ + timeouts_.stream_idle.count(), now_ns_);
+    if (rest_size > 0) used = feed_body(c, rest, rest_size);
+    if (c->dead || c->plan == nullptr) return used;
+  } else {
+    request_complete(c);
+  }
+  const bool wants_go_ahead = request_.expects_continue && !c->request_whole && used == 0;
+  attempt(c, false);
+  if (wants_go_ahead && !c->dead && c->state == Client::State::Body) send_to_client(c, kContinue);
+  return used;
+}
+
+// Writes the head that goes upstream into the request buffer.
+void Worker::forward(Client* c, const traffic::Decision& decision, std::string_view original_path) {
+  ForwardContext context;
+  context.dialect = c->slot->dialect;
+  context.peer = c->peer;
+  context.listener_port = c->slot->bound_port;
+  context.path = decision.path;
+  if (decision.path != original_path) context.original_path = original_path;
+  context.host = decision.host.empty() ? request_.host : decision.host;
+  context.random[0] = random_.next();
+  context.random[1] = random_.next();
+  context.epoch_s = epoch_s_;
+  c->request = take_buffer();
+  c->request_sent = 0;
+  c->replayable = true;
+  append_upstream_head(c->request->data, request_, context);
+}
+
+std::size_t Worker::pending_request(const Client* c) const {
+  return c->request == nullptr ? 0 : c->request->data.size() - c->request_sent;
+}
+
+// Passes on a piece of the request body; returns how many bytes belonged to it.
+std::size_t Worker::feed_body(Client* c, char* bytes, std::size_t size) {
+  if (c->timer == Client::Timer::StreamIdle) {
+    timers_.set(*c, now_ns_ + timeouts_.stream_idle.count(), now_ns_);
+  }
+  if (c->body.kind == BodyKind::Length) {
+    const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(c->body.length, size));
+    c->body.length -= take;
+    if (c->body.length == 0) request_complete(c);
+    emit_body(c, {}, {bytes, take}, {});
+    return take;
+  }
+  const ChunkDecoder::Step step = c->chunks->decode(bytes, size);
+  if (c->chunks->bad()) {
+    if (c->response_started) {
+      abort_response(c);
+    } else {
+      refuse(c, 400, "bad chunked body");
+    }
+    return size;
+  }
+  std::string first;
+  if (step.payload > 0) append_chunk_size(first, step.payload);
+  std::string last = step.payload > 0 ? "\r\n" : "";
+  if (c->chunks->done()) {
+    last += "0\r\n" + c->chunks->trailers() + "\r\n";
+    request_complete(c);
+  }
+  emit_body(c, first, {bytes, step.payload}, last);
+  return step.consumed;
+}
+
+void Worker::request_complete(Client* c) {
+  c->request_whole = true;
+  c->state = Client::State::Waiting;
+  c->chunks.reset();
+  const Duration timeout = c->forward->forward->timeouts.request;
+  c->request_deadline_ns = timeout > Duration{} ? now_ns_ + timeout.count() : TimerNode::kNone;
+  c->timer = Client::Timer::Request;
+  arm_request_timer(c);
+}
+
+void Worker::arm_request_timer(Client* c) {
+  if (c->request_deadline_ns == TimerNode::kNone) {
+    timers_.remove(*c);
+  } else {
+    timers_.set(*c, c->request_deadline_ns, now_ns_);
+  }
+}
+
+void Worker::emit_body(Client* c, std::string_view first, std::string_view payload,
+                       std::string_view last) {
+  std::string& data = c->request->data;
+  if (c->replayable && data.size() + payload.size() > kMaxReplayBytes && c->request_sent > 0) {
+    c->replayable = false;
+  }
+  if (!c->replayable) {
+    data.erase(0, c->request_sent);
+    c->request_sent = 0;
+  }
+  data += first;
+  data += payload;
+  data += last;
+  if (c->up != nullptr && !c->up->connecting) flush_request(c);
+}
+
+void Worker::record(Client* c, int status) {
+  TargetStats* stats =
+      c->plan_target != nullptr ? c->plan_target->stats : stats_for({c->slot->name, "", ""});
+  ++stats->requests;
+  ++stats->codes[static_cast<std::size_t>(status / 100 < 6 ? status / 100 : 0)];
+  if (status > 0) stats->latency.add(Duration(now_ns_ - c->begun_ns));
+}
+
+// Gives an answer of our own. If the body was not read whole, the connection cannot be used on.
+void Worker::answer(Client* c, const traffic::LocalReply& reply, bool body_unread) {
+  if (c->up != nullptr) drop_upstream(c->up);
+  if (!reply.flag.empty()) ++counts_.local_replies[std::string(reply.flag)];
+  if (body_unread) c->keep_alive = false;
+  c->request_whole = !body_unread;
+  record(c, reply.status);
+  std::string text;
+  append_local_reply(text, reply, c->slot->dialect, c->to_head, !c->keep_alive, date());
+  send_to_client(c, text);
+  if (!c->dead) client_done(c);
+}
+
+void Worker::refuse(Client* c, int status, const char* why) {
+  ++counts_.listeners[c->slot->name].malformed;
+  c->keep_alive = false;
+  answer(c, refusal_reply(status, c->slot->dialect, why), true);
+}
+
+void Worker::send_to_client(Client* c, std::string_view first, std::string_view second,
+                            std::string_view third) {
+  std::size_t sent = 0;
+  if (c->out == nullptr) {
+    iovec parts[3];
+    std::size_t count = 0;
+    for (const std::string_view part : {first, second, third}) {
+      if (!part.empty()) parts[count++] = {const_cast<char*>(part.data()), part.size()};
+    }
+    if (count == 0) return;
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = count;
+    const ssize_t n = count == 1 ? send(c->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
+                                 : sendmsg(c->fd, &message, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN) {
+      drop_client(c);
+      return;
+    }
+    sent = n > 0 ? static_cast<std::size_t>(n) : 0;
+    if (sent == first.size() + second.size() + third.size()) return;
+    c->out = take_buffer();
+    c->out_sent = 0;
+  }
+  for (std::string_view part : {first, second, third}) {
+    const std::size_t skip = std::min(sent, part.size());
+    sent -= skip;
+    c->out->data.append(part.substr(skip));
+  }
+}
+
+void Worker::flush_client(Client* c) {
+  const std::string& data = c->out->data;
+  while (c->out_sent < data.size()) {
+    const ssize_t n =
+        send(c->fd, data.data() + c->out_sent, data.size() - c->out_sent, MSG_NOSIGNAL);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0) {
+      drop_client(c);
+      return;
+    }
+    c->out_sent += static_cast<std::size_t>(n);
+  }
+  give_buffer(c->out);
+  if (c->state == Client::State::Linger) {
+    linger(c);
+  } else if (c->up != nullptr && c->up->more) {
+    c->up->more = false;
+    upstream_readable(c->up);
+  } else if (c->state == Client::State::Head && c->in != nullptr) {
+    client_done(c);
+  } else if (c->more) {
+    client_readable(c);
+  }
+}
+
+// Ends the connection so that the last answer arrives: closing with unread bytes would reset it.
+void Worker::linger(Client* c) {
+  const bool first = c->state != Client::State::Linger;
+  c->state = Client::State::Linger;
+  c->timer = Client::Timer::Linger;
+  if (first) c->linger_left = kMaxLingerBytes;
+  if (c->out != nullptr) {
+    timers_.set(*c, now_ns_ + timeouts_.stream_idle.count(), now_ns_);
+    return;
+  }
+  shutdown(c->fd, SHUT_WR);
+  timers_.set(*c, now_ns_ + timeouts_.linger.count(), now_ns_);
+  if (!c->processing) client_readable(c);
+}
+
+// The request is over, answered or not: the connection goes on to the next, or ends.
+void Worker::client_done(Client* c) {
+  if (c->plan != nullptr) {
+    Plan* plan = c->plan;
+    c->plan = nullptr;
+    release(plan);
+  }
+  c->plan_target = nullptr;
+  c->forward = nullptr;
+  give_buffer(c->request);
+  c->chunks.reset();
+  if (!c->request_whole || !c->keep_alive) {
+    const bool clean = c->request_whole && c->in == nullptr && !c->more && c->out == nullptr;
+    if (clean && !c->processing) {
+      drop_client(c);
+    } else {
+      give_buffer(c->in);
+      linger(c);
+    }
+    return;
+  }
+  c->state = Client::State::Head;
+  c->timer = Client::Timer::Idle;
+  timers_.set(*c, now_ns_ + timeouts_.client_idle.count(), now_ns_);
+  if (c->processing || c->out != nullptr) return;
+  if (c->in != nullptr) {
+    Buffer* buffer = c->in;
+    c->in = nullptr;
+    process(c, buffer->data.data(), buffer->data.size());
+    give_buffer(buffer);
+    if (c->dead) return;
+  }
+  if (c->more) client_readable(c);
+}
+
+void Worker::drop_client(Client* c) {
+  if (c->dead) return;
+  if (c->plan != nullptr) {
+    record(c, 0);
+    ++counts_.local_replies["DC"];
+  }
+  if (c->up != nullptr) drop_upstream(c->up);
+  if (c->plan != nullptr) release(c->plan);
+  c->plan = nullptr;
+  give_buffer(c->in);
+  give_buffer(c->out);
+  give_buffer(c->request);
+  if (c->previous_client != nullptr) {
+    c->previous_client->next_client = c->next_client;
+  } else {
+    clients_ = c->next_client;
+  }
+  if (c->next_client != nullptr) c->next_client->previous_client = c->previous_client;
+  --client_count_;
+  --counts_.listeners[c->slot->name].connections_active;
+  bury(c);
+}
+
+}  // namespace coalmine::gateway

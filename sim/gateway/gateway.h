@@ -1,0 +1,71 @@
+// sim/gateway: the data plane. Users' requests pass through here.
+//
+// An HTTP/1.1 reverse proxy that routes by the snapshots of sim/traffic. Each worker thread has
+// its own listening sockets (SO_REUSEPORT), edge-triggered epoll set, upstream pools, timers and
+// counts; nothing is shared while requests run. A new snapshot reaches a worker as a message
+// between two turns of its loop: requests in flight finish on the one they started with.
+//
+//   http1.h          strict parsing of heads and chunked bodies (pure)
+//   heads.h          what is added to and taken from heads; our own answers (pure)
+//   timer_wheel.h    one lazy timer per connection (pure)
+//   worker.h         the loop; client.cpp and upstream.cpp are the two sides of an exchange
+//   stats.h          counts per listener, route and target
+//   admin.h          /server_info, /stats, /metrics, /clusters, /config_dump, /ready
+//   control_source.h snapshots from the control plane, counts back to it
+//
+// Below: sim/traffic, sim/net, sim/core. Above: sim/lab, sim/cli.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/core/result.h"
+#include "sim/gateway/stats.h"
+#include "sim/gateway/worker.h"
+#include "sim/traffic/route_index.h"
+
+namespace coalmine::gateway {
+
+inline constexpr int kMaxThreads = 64;
+
+struct GatewayOptions {
+  std::string host = "127.0.0.1";  ///< every listener binds here
+  std::optional<int> port;         ///< replaces the port of the only listener; 0: any free one
+  std::string admin_host = "127.0.0.1";
+  std::optional<int> admin_port = 0;  ///< 0: any free one; nothing: no admin server
+  int threads = 1;
+  std::optional<traffic::Selection> selection;  ///< overrides the table's
+  std::uint64_t seed = 0;                       ///< of the random picks
+  Duration drain = std::chrono::seconds{10};    ///< longest wait for requests in flight at the end
+  WorkerTimeouts timeouts;
+};
+
+struct BoundPort {
+  int port = 0;   ///< as the table names it
+  int bound = 0;  ///< where it is served
+};
+
+/// A running gateway. All functions may be called from any thread.
+class Gateway {
+ public:
+  /// Starts workers and admin server, then serves `initial`, if given; without one the gateway is
+  /// PRE_INITIALIZING until the first update. Errors (Environment): an address is in use; (Invalid)
+  /// the table breaks a rule.
+  static Result<std::unique_ptr<Gateway>> start(GatewayOptions options, traffic::Snapshot initial);
+  virtual ~Gateway() = default;
+
+  /// Serves `table` from now on. On an error nothing changes.
+  virtual Status update(traffic::Snapshot table) = 0;
+  virtual GatewayStats stats() = 0;
+  /// The table in force; null before the first.
+  virtual traffic::Snapshot table() = 0;
+  virtual std::vector<BoundPort> ports() = 0;
+  virtual int admin_port() const = 0;  ///< 0 without an admin server
+  /// Drains and stops; the destructor does it too.
+  virtual void stop() = 0;
+};
+
+}  // namespace coalmine::gateway

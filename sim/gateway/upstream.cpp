@@ -1,0 +1,415 @@
+// The instance's side of an exchange: attempts, answers, and what to do when there is none.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "sim/gateway/worker_types.h"
+
+namespace coalmine::gateway {
+
+using traffic::AttemptOutcome;
+
+Worker::Upstream* Worker::connect_to(Pool* pool) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return nullptr;
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(pool->port));
+  address.sin_addr.s_addr = pool->ipv4;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 &&
+      errno != EINPROGRESS) {
+    const int why = errno;
+    close(fd);
+    errno = why;
+    return nullptr;
+  }
+  auto* u = new Upstream;
+  u->fd = fd;
+  u->pool = pool;
+  u->connecting = true;
+  ++pool->connections;
+  ++counts_.upstream_connections_total;
+  add_to_epoll(u);
+  timers_.set(*u, now_ns_ + timeouts_.connect.count(), now_ns_);
+  return u;
+}
+
+// Another attempt follows the table in force, if that still has the picked target: the instance
+// that failed may be the one that was taken away.
+void Worker::rebase(Client* c) {
+  if (c->plan == plan_.get()) return;
+  const std::string& name = c->forward->targets[c->target].target->name;
+  for (const traffic::ForwardIndex* forward : plan_->index->forwards()) {
+    if (forward->listener != c->forward->listener ||
+        forward->route_name != c->forward->route_name) {
+      continue;
+    }
+    for (std::size_t i = 0; i < forward->targets.size(); ++i) {
+      PlanTarget& target = plan_->targets[forward->targets[i].id];
+      if (forward->targets[i].target->name != name || target.pools.empty()) continue;
+      Plan* old = c->plan;
+      c->plan = plan_.get();
+      ++c->plan->users;
+      c->forward = forward;
+      c->target = i;
+      c->plan_target = &target;
+      release(old);
+      return;
+    }
+  }
+}
+
+// One attempt on the next instance of the picked target.
+void Worker::attempt(Client* c, bool fresh_only) {
+  PlanTarget& target = *c->plan_target;
+  Pool* pool = target.pools[target.next++ % target.pools.size()];
+  ++target.stats->attempts;
+  c->request_sent = 0;
+  Upstream* u = nullptr;
+  if (!fresh_only && !pool->idle.empty()) {
+    u = pool->idle.back();
+    pool->idle.pop_back();
+    u->reused = true;
+  } else {
+    u = connect_to(pool);
+    if (u == nullptr) {
+      ++target.stats->connect_failures;
+      attempt_failed(
+          c, Failure::ConnectFailure,
+          fmt::format("cannot connect to {} (target {}): {}", pool->name(),
+                      c->forward->targets[c->target].target->name, std::strerror(errno)));
+      return;
+    }
+  }
+  u->client = c;
+  c->up = u;
+  u->in_body = false;
+  u->any_byte = false;
+  u->more = false;
+  u->scan = {};
+  if (!u->connecting) {
+    const Duration per_try = c->forward->forward->retry.per_try_timeout;
+    if (per_try > Duration{}) timers_.set(*u, now_ns_ + per_try.count(), now_ns_);
+    flush_request(c);
+  }
+}
+
+void Worker::flush_request(Client* c) {
+  std::string& data = c->request->data;
+  while (c->request_sent < data.size()) {
+    const std::size_t size = data.size() - c->request_sent;
+    const ssize_t n = send(c->up->fd, data.data() + c->request_sent, size, MSG_NOSIGNAL);
+    // After an error the socket reports its end; an answer that came before is read first.
+    if (n < 0) return;
+    c->request_sent += static_cast<std::size_t>(n);
+    if (static_cast<std::size_t>(n) < size) return;
+  }
+}
+
+void Worker::upstream_event(Upstream* u, std::uint32_t events) {
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) u->hangup = true;
+  Client* c = u->client;
+  if (u->connecting) {
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    getsockopt(u->fd, SOL_SOCKET, SO_ERROR, &failure, &size);
+    if (failure != 0) {
+      const std::string reason =
+          fmt::format("{} by {} (target {})",
+                      failure == ECONNREFUSED ? "connection refused" : std::strerror(failure),
+                      u->pool->name(), c->forward->targets[c->target].target->name);
+      ++c->plan_target->stats->connect_failures;
+      drop_upstream(u);
+      attempt_failed(c, Failure::ConnectFailure, reason);
+      return;
+    }
+    if ((events & EPOLLOUT) == 0) return;
+    u->connecting = false;
+    const Duration per_try = c->forward->forward->retry.per_try_timeout;
+    if (per_try > Duration{}) {
+      timers_.remove(*u);
+      timers_.set(*u, now_ns_ + per_try.count(), now_ns_);
+    } else {
+      timers_.remove(*u);
+    }
+    flush_request(c);
+  } else if ((events & EPOLLOUT) != 0 && c != nullptr && pending_request(c) > 0) {
+    flush_request(c);
+    if (c->more && c->state == Client::State::Body) client_readable(c);
+    if (u->dead) return;
+  }
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) upstream_readable(u);
+}
+
+void Worker::upstream_readable(Upstream* u) {
+  for (;;) {
+    Client* c = u->client;
+    if (c != nullptr && c->out != nullptr && u->in_body) {
+      u->more = true;
+      return;
+    }
+    const ssize_t n = recv(u->fd, scratch_.data(), scratch_.size(), 0);
+    if (n < 0 && errno == EAGAIN) return;
+    if (c == nullptr) {  // bytes or an end on an idle connection: of no use any more (9112 9.2)
+      drop_upstream(u);
+      return;
+    }
+    if (n <= 0) {
+      upstream_closed(u);
+      return;
+    }
+    const auto size = static_cast<std::size_t>(n);
+    u->any_byte = true;
+    response_bytes(u, scratch_.data(), size);
+    if (u->dead || u->client != c) return;
+    if (size < scratch_.size() && !u->hangup) return;
+  }
+}
+
+void Worker::response_bytes(Upstream* u, char* bytes, std::size_t size) {
+  if (u->in_body) {
+    response_body(u, bytes, size);
+    return;
+  }
+  Buffer* joined = u->in;
+  u->in = nullptr;
+  if (joined != nullptr) {
+    joined->data.append(bytes, size);
+    bytes = joined->data.data();
+    size = joined->data.size();
+  }
+  Client* c = u->client;
+  while (!u->dead && u->client == c) {
+    const Parsed parsed = parse_response({bytes, size}, u->scan, c->to_head, response_);
+    if (parsed.state == Parsed::State::Incomplete) {
+      u->in = take_buffer();
+      u->in->data.assign(bytes, size);
+      break;
+    }
+    u->scan = {};
+    if (parsed.state == Parsed::State::Bad) {
+      const std::string reason =
+          fmt::format("{} sent a bad response: {}", u->pool->name(), parsed.why);
+      drop_upstream(u);
+      attempt_failed(c, Failure::Protocol, reason);
+      break;
+    }
+    bytes += parsed.length;
+    size -= parsed.length;
+    if (response_head(u)) {
+      response_body(u, bytes, size);
+      break;
+    }
+    if (size == 0) break;
+  }
+  give_buffer(joined);
+}
+
+// Decides what a response head means; false if it is not the final one or was not passed on.
+// The head for the client is left in head_out_, to be sent together with the body at hand.
+bool Worker::response_head(Upstream* u) {
+  Client* c = u->client;
+  const ResponseHead& head = response_;
+  head_out_.clear();
+  if (head.status == 101) {
+    const std::string reason = u->pool->name() + " switched protocols without being asked";
+    drop_upstream(u);
+    attempt_failed(c, Failure::Protocol, reason);
+    return false;
+  }
+  if (head.status < 200) {
+    if (head.status != 100 && c->minor >= 1) {
+      append_downstream_head(head_out_, head, dialect_of(c), BodyKind::None, false, 0, date());
+      send_to_client(c, head_out_);
+      head_out_.clear();
+    }
+    return false;
+  }
+  if (retry_later(c, {AttemptOutcome::Kind::Response, head.status})) return false;
+  timers_.remove(*u);
+  c->response_started = true;
+  c->status = head.status;
+  u->in_body = true;
+  u->keep_alive = head.keep_alive;
+  u->body = head.framing;
+  if (head.framing.kind == BodyKind::Chunked) u->chunks = std::make_unique<ChunkDecoder>();
+  u->to_client = head.framing.kind == BodyKind::UntilClose ? BodyKind::Chunked : head.framing.kind;
+  if (u->to_client == BodyKind::Chunked && c->minor == 0) u->to_client = BodyKind::UntilClose;
+  if (u->to_client == BodyKind::UntilClose || !c->request_whole) c->keep_alive = false;
+  if (draining_ || c->slot->listener == nullptr) c->keep_alive = false;
+  append_downstream_head(head_out_, head, dialect_of(c), u->to_client, !c->keep_alive,
+                         (now_ns_ - c->begun_ns) / 1'000'000, date());
+  if (c->keep_alive && c->minor == 0) {
+    head_out_.insert(head_out_.size() - 2, "connection: keep-alive\r\n");
+  }
+  return true;
+}
+
+void Worker::response_body(Upstream* u, char* bytes, std::size_t size) {
+  Client* c = u->client;
+  std::string_view payload{bytes, size};
+  std::string_view tail;
+  std::string tail_text;
+  bool done = false;
+  bool extra = false;
+  switch (u->body.kind) {
+    case BodyKind::None:
+      payload = {};
+      done = true;
+      extra = size > 0;
+      break;
+    case BodyKind::Length: {
+      const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(u->body.length, size));
+      payload = payload.substr(0, take);
+      u->body.length -= take;
+      done = u->body.length == 0;
+      extra = size > take;
+      break;
+    }
+    case BodyKind::Chunked: {
+      const ChunkDecoder::Step step = u->chunks->decode(bytes, size);
+      if (u->chunks->bad()) {
+        head_out_.clear();
+        abort_response(c);
+        return;
+      }
+      payload = payload.substr(0, step.payload);
+      done = u->chunks->done();
+      extra = step.consumed < size;
+      break;
+    }
+    case BodyKind::UntilClose:
+      break;
+  }
+  if (u->to_client == BodyKind::Chunked) {
+    if (!payload.empty()) {
+      append_chunk_size(head_out_, payload.size());
+      tail = "\r\n";
+    }
+    if (done) {
+      tail_text = std::string(tail) + "0\r\n" + u->chunks->trailers() + "\r\n";
+      tail = tail_text;
+    }
+  }
+  send_to_client(c, head_out_, payload, tail);
+  head_out_.clear();
+  if (!c->dead && done) response_complete(u, extra);
+}
+
+void Worker::response_complete(Upstream* u, bool extra_bytes) {
+  Client* c = u->client;
+  const bool sent = c->request_whole && pending_request(c) == 0;
+  record(c, c->status);
+  timers_.remove(*u);
+  u->client = nullptr;
+  c->up = nullptr;
+  u->chunks.reset();
+  if (u->keep_alive && sent && !extra_bytes && !u->hangup && !u->pool->retired &&
+      u->pool->idle.size() < kMaxIdlePerInstance) {
+    u->pool->idle.push_back(u);
+  } else {
+    u->client = nullptr;
+    u->in_body = false;
+    drop_upstream(u);
+  }
+  client_done(c);
+}
+
+void Worker::upstream_closed(Upstream* u) {
+  Client* c = u->client;
+  if (u->in_body) {
+    if (u->body.kind == BodyKind::UntilClose) {
+      if (u->to_client == BodyKind::Chunked) send_to_client(c, "0\r\n\r\n");
+      if (!c->dead) response_complete(u, false);
+    } else {
+      abort_response(c);
+    }
+    return;
+  }
+  const bool reused = u->reused;
+  const bool any_byte = u->any_byte;
+  const std::string reason =
+      fmt::format("{} (target {}) closed the connection before its answer", u->pool->name(),
+                  c->forward->targets[c->target].target->name);
+  ++c->plan_target->stats->resets;
+  drop_upstream(u);
+  // A kept connection that ends as we send was closed by the server before it saw the request
+  // (9112 9.3.1): the request goes out once more, on a new connection.
+  if (reused && !any_byte && c->replayable && c->idempotent) {
+    rebase(c);
+    attempt(c, true);
+    return;
+  }
+  attempt_failed(c, Failure::ClosedBeforeHead, reason);
+}
+
+// Asks the policy. True if another attempt was scheduled; the upstream connection is given up.
+bool Worker::retry_later(Client* c, const AttemptOutcome& outcome) {
+  const traffic::Forward& forward = *c->forward->forward;
+  if (forward.retry.max_retries == 0 || !c->replayable || !c->request_whole ||
+      !traffic::should_retry(forward.retry, c->forward->retry_on, outcome, c->retries)) {
+    return false;
+  }
+  ++c->retries;
+  ++c->plan_target->stats->retries;
+  if (c->up != nullptr) drop_upstream(c->up);
+  const Duration wait = traffic::retry_backoff(c->retries, random_.uniform());
+  c->timer = Client::Timer::Retry;
+  timers_.set(*c, std::min(now_ns_ + wait.count(), c->request_deadline_ns), now_ns_);
+  return true;
+}
+
+void Worker::attempt_failed(Client* c, Failure failure, std::string reason) {
+  AttemptOutcome outcome;
+  switch (failure) {
+    case Failure::ConnectFailure:
+    case Failure::ConnectTimeout:
+      outcome.kind = AttemptOutcome::Kind::ConnectFailure;
+      break;
+    case Failure::RequestTimeout:
+      outcome.kind = AttemptOutcome::Kind::PerTryTimeout;
+      break;
+    case Failure::ClosedBeforeHead:
+    case Failure::Protocol:
+      outcome.kind = AttemptOutcome::Kind::ResetBeforeHead;
+      break;
+  }
+  if (retry_later(c, outcome)) return;
+  answer(c, failure_reply(failure, dialect_of(c), std::move(reason)), !c->request_whole);
+}
+
+// The response cannot be completed and its head is out: the client must notice, so no clean end.
+void Worker::abort_response(Client* c) {
+  const ::linger reset{1, 0};
+  setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  drop_client(c);
+}
+
+void Worker::forget_idle(Upstream* u) {
+  auto& idle = u->pool->idle;
+  const auto at = std::find(idle.begin(), idle.end(), u);
+  if (at != idle.end()) idle.erase(at);
+}
+
+void Worker::drop_upstream(Upstream* u) {
+  if (u->dead) return;
+  if (u->client != nullptr) {
+    u->client->up = nullptr;
+    u->client = nullptr;
+  } else {
+    forget_idle(u);
+  }
+  give_buffer(u->in);
+  --u->pool->connections;
+  bury(u);
+}
+
+}  // namespace coalmine::gateway

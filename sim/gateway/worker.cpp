@@ -1,0 +1,444 @@
+#include "sim/gateway/worker.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+#include <future>
+
+#include "sim/core/check.h"
+#include "sim/gateway/worker_types.h"
+
+namespace coalmine::gateway {
+namespace {
+
+constexpr int kEventsPerTurn = 256;
+constexpr int kAcceptsPerTurn = 64;  // so that a flood of connections does not starve requests
+constexpr std::size_t kFreeBuffers = 64;
+constexpr std::size_t kMaxFreeBufferBytes = 128 << 10;
+
+std::int64_t nanoseconds(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+}  // namespace
+
+Worker::Worker(int number, std::uint64_t seed, WorkerTimeouts timeouts)
+    : number_(number),
+      timeouts_(timeouts),
+      random_(Random(seed).split("gateway").split(static_cast<std::uint64_t>(number))),
+      scratch_(kScratchBytes),
+      plan_(std::make_unique<Plan>()) {
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  CHECK(epoll_ >= 0 && wake_ >= 0);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = nullptr;
+  CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) == 0);
+  read_clock();
+}
+
+Worker::~Worker() {
+  if (thread_.joinable()) stop(Duration{});
+  while (clients_ != nullptr) drop_client(clients_);
+  for (auto& [key, pool] : pools_) {
+    while (!pool->idle.empty()) drop_upstream(pool->idle.back());
+  }
+  delete_dead();
+  for (auto& [port, slot] : slots_) {
+    if (slot->fd >= 0) close(slot->fd);
+  }
+  for (Buffer* buffer : free_buffers_) delete buffer;
+  close(epoll_);
+  close(wake_);
+  if (spare_fd_ >= 0) close(spare_fd_);
+}
+
+void Worker::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Worker::post(std::function<void()> message) {
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (closed_) return;
+    inbox_.push_back(std::move(message));
+  }
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(wake_, &one, sizeof one);
+}
+
+void Worker::run_messages() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto got = read(wake_, &count, sizeof count);
+  std::vector<std::function<void()>> messages;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    messages.swap(inbox_);
+  }
+  for (const auto& message : messages) message();
+}
+
+void Worker::update(std::shared_ptr<const traffic::RouteIndex> index,
+                    std::vector<ListenSocket> sockets) {
+  // std::function must be copyable, so the sockets go by value; descriptors are plain numbers
+  post([this, index = std::move(index), sockets = std::move(sockets)] { adopt(index, sockets); });
+}
+
+GatewayStats Worker::stats() {
+  std::promise<GatewayStats> promise;
+  auto future = promise.get_future();
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (closed_) return collect();
+    inbox_.emplace_back([this, &promise] { promise.set_value(collect()); });
+  }
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(wake_, &one, sizeof one);
+  return future.get();
+}
+
+GatewayStats Worker::collect() const {
+  GatewayStats out = counts_;
+  for (const auto& [key, stats] : target_stats_) out.targets[key].merge(*stats);
+  for (const auto& [key, pool] : pools_) out.upstream_connections_active += pool->connections;
+  return out;
+}
+
+void Worker::stop(Duration drain) {
+  post([this, drain] {
+    drain_until_ns_ = now_ns_ + drain.count();
+    begin_drain();
+  });
+  if (thread_.joinable()) thread_.join();
+}
+
+void Worker::read_clock() {
+  now_ns_ = nanoseconds(CLOCK_MONOTONIC);
+  epoch_s_ = nanoseconds(CLOCK_REALTIME) / 1'000'000'000;
+}
+
+const std::string& Worker::date() {
+  if (date_epoch_s_ != epoch_s_) {
+    date_epoch_s_ = epoch_s_;
+    date_ = http_date(epoch_s_);
+  }
+  return date_;
+}
+
+void Worker::run() {
+  while (running_) {
+    turn();
+    if (draining_ && (drained() || now_ns_ >= drain_until_ns_)) running_ = false;
+  }
+  const std::lock_guard lock(inbox_mutex_);
+  closed_ = true;
+  for (const auto& message : inbox_) message();  // somebody may wait for an answer
+  inbox_.clear();
+}
+
+void Worker::turn() {
+  epoll_event events[kEventsPerTurn];
+  int wait_ms = timers_.wait_ms(now_ns_);
+  if (draining_) {
+    const auto left = static_cast<int>((drain_until_ns_ - now_ns_) / 1'000'000 + 1);
+    if (wait_ms < 0 || left < wait_ms) wait_ms = std::max(left, 0);
+  }
+  const int count = epoll_wait(epoll_, events, kEventsPerTurn, wait_ms);
+  read_clock();
+  bool mail = false;
+  for (int i = 0; i < count; ++i) {
+    auto* connection = static_cast<Connection*>(events[i].data.ptr);
+    if (connection == nullptr) {
+      mail = true;
+      continue;
+    }
+    if (connection->dead) continue;
+    switch (connection->kind) {
+      case Connection::Kind::Client:
+        client_event(static_cast<Client*>(connection), events[i].events);
+        break;
+      case Connection::Kind::Upstream:
+        upstream_event(static_cast<Upstream*>(connection), events[i].events);
+        break;
+      case Connection::Kind::Listen:
+        accept_clients(*static_cast<Slot*>(connection));
+        break;
+      case Connection::Kind::Wake:
+        break;
+    }
+  }
+  if (mail) run_messages();
+  timers_.advance(now_ns_, [this](TimerNode& node) { fire(node); });
+  delete_dead();
+}
+
+void Worker::delete_dead() {
+  for (Connection* c : dead_) {
+    if (c->kind == Connection::Kind::Client) {
+      delete static_cast<Client*>(c);
+    } else {
+      delete static_cast<Upstream*>(c);
+    }
+  }
+  dead_.clear();
+}
+
+// The object stays until the end of the turn: events of it may still be in the batch.
+void Worker::bury(Connection* connection) {
+  timers_.remove(*connection);
+  close(connection->fd);
+  connection->dead = true;
+  dead_.push_back(connection);
+}
+
+void Worker::add_to_epoll(Connection* connection) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = connection;
+  CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, connection->fd, &event) == 0);
+}
+
+Worker::Buffer* Worker::take_buffer() {
+  if (free_buffers_.empty()) return new Buffer;
+  Buffer* buffer = free_buffers_.back();
+  free_buffers_.pop_back();
+  return buffer;
+}
+
+void Worker::give_buffer(Buffer*& buffer) {
+  if (buffer == nullptr) return;
+  if (free_buffers_.size() >= kFreeBuffers || buffer->data.capacity() > kMaxFreeBufferBytes) {
+    delete buffer;
+  } else {
+    buffer->data.clear();
+    free_buffers_.push_back(buffer);
+  }
+  buffer = nullptr;
+}
+
+TargetStats* Worker::stats_for(const StatsKey& key) {
+  auto& cell = target_stats_[key];
+  if (!cell) cell = std::make_unique<TargetStats>();
+  return cell.get();
+}
+
+Worker::Pool* Worker::pool_for(const traffic::Instance& instance) {
+  in_addr address{};
+  CHECK(inet_pton(AF_INET, instance.address.c_str(), &address) == 1);
+  const std::uint64_t key =
+      std::uint64_t{ntohl(address.s_addr)} << 16 | static_cast<std::uint64_t>(instance.port);
+  auto& pool = pools_[key];
+  if (!pool) {
+    pool = std::make_unique<Pool>();
+    pool->address = instance.address;
+    pool->port = instance.port;
+    pool->ipv4 = address.s_addr;
+  }
+  pool->retired = false;
+  return pool.get();
+}
+
+void Worker::adopt(std::shared_ptr<const traffic::RouteIndex> index,
+                   std::vector<ListenSocket> sockets) {
+  for (auto& [key, pool] : pools_) pool->retired = true;
+  auto plan = std::make_unique<Plan>();
+  plan->targets.resize(index->target_count());
+  for (const traffic::ForwardIndex* forward : index->forwards()) {
+    for (const traffic::TargetIndex& target : forward->targets) {
+      PlanTarget& mine = plan->targets[target.id];
+      for (const traffic::Instance* instance : target.usable) {
+        mine.pools.push_back(pool_for(*instance));
+      }
+      // An instance that is sick but still named keeps its connections for what is in flight.
+      for (const traffic::Instance& instance : target.target->instances) (void)pool_for(instance);
+      if (!mine.pools.empty()) mine.next = random_.below(mine.pools.size());
+      mine.stats = stats_for({forward->listener, forward->route_name, target.target->name});
+    }
+  }
+  plan->index = index;
+  counts_.version = index->table().version;
+  if (plan_->users > 0) old_plans_.push_back(std::move(plan_));
+  plan_ = std::move(plan);
+  for (const ListenSocket& socket : sockets) {
+    auto& slot = slots_[socket.port];
+    if (!slot) slot = std::make_unique<Slot>();
+    slot->port = socket.port;
+    slot->bound_port = socket.bound_port;
+    slot->fd = socket.fd;
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = slot.get();
+    CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, slot->fd, &event) == 0);
+  }
+  for (auto& [port, slot] : slots_) {
+    slot->listener = index->listener(port);
+    if (slot->listener != nullptr) {
+      const auto& listener = *slot->listener->listener;
+      slot->dialect = listener.dialect;
+      slot->name = listener.name.empty() ? fmt::format(":{}", slot->bound_port) : listener.name;
+    } else if (slot->fd >= 0) {
+      close_listener(*slot);
+    }
+  }
+  for (auto& [key, pool] : pools_) {
+    while (pool->retired && !pool->idle.empty()) drop_upstream(pool->idle.back());
+  }
+  release(nullptr);
+}
+
+void Worker::release(Plan* plan) {
+  if (plan != nullptr && (--plan->users > 0 || plan == plan_.get())) return;
+  std::erase_if(old_plans_, [](const auto& old) { return old->users == 0; });
+  if (!old_plans_.empty()) return;
+  std::erase_if(pools_, [](const auto& entry) {
+    return entry.second->retired && entry.second->connections == 0;
+  });
+}
+
+// Clients that are already queued are still served; idle ones are asked to leave.
+void Worker::close_listener(Slot& slot) {
+  accept_clients(slot);
+  close(slot.fd);
+  slot.fd = -1;
+  Client* next = nullptr;
+  for (Client* c = clients_; c != nullptr; c = next) {
+    next = c->next_client;
+    if (c->slot == &slot) close_idle(c);
+  }
+}
+
+void Worker::close_idle(Client* c) {
+  if (c->state == Client::State::Head && c->in == nullptr && c->out == nullptr && !c->processing) {
+    drop_client(c);
+  } else {
+    c->keep_alive = false;
+  }
+}
+
+void Worker::begin_drain() {
+  draining_ = true;
+  for (auto& [port, slot] : slots_) {
+    if (slot->fd >= 0) close_listener(*slot);
+  }
+}
+
+bool Worker::drained() const {
+  return client_count_ == 0;
+}
+
+void Worker::accept_clients(Slot& slot) {
+  for (int i = 0; i < kAcceptsPerTurn && slot.fd >= 0; ++i) {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    const int fd = accept4(slot.fd, reinterpret_cast<sockaddr*>(&address), &size,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      if ((errno == EMFILE || errno == ENFILE) && spare_fd_ >= 0) {
+        // Out of descriptors: take the connection with the spare one and close it, or the
+        // listener would stay readable and the loop would spin.
+        close(spare_fd_);
+        const int refused = accept4(slot.fd, nullptr, nullptr, SOCK_CLOEXEC);
+        if (refused >= 0) close(refused);
+        spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+      }
+      return;
+    }
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    auto* c = new Client;
+    c->fd = fd;
+    c->slot = &slot;
+    c->peer_ipv4 = ntohl(address.sin_addr.s_addr);
+    inet_ntop(AF_INET, &address.sin_addr, c->peer, sizeof c->peer);
+    c->next_client = clients_;
+    if (clients_ != nullptr) clients_->previous_client = c;
+    clients_ = c;
+    ++client_count_;
+    ListenerStats& stats = counts_.listeners[slot.name];
+    ++stats.connections_total;
+    ++stats.connections_active;
+    timers_.set(*c, now_ns_ + timeouts_.client_idle.count(), now_ns_);
+    add_to_epoll(c);
+  }
+}
+
+void Worker::fire(TimerNode& node) {
+  auto* connection = static_cast<Connection*>(&node);
+  if (connection->dead) return;
+  if (connection->kind == Connection::Kind::Upstream) {
+    auto* u = static_cast<Upstream*>(connection);
+    Client* c = u->client;
+    if (c == nullptr) return;
+    const std::string where =
+        fmt::format("{} (target {})", u->pool->name(), c->forward->targets[c->target].target->name);
+    ++c->plan_target->stats->timeouts;
+    const bool connecting = u->connecting;
+    drop_upstream(u);
+    if (connecting) {
+      ++c->plan_target->stats->connect_failures;
+      attempt_failed(c, Failure::ConnectTimeout, "connect timeout to " + where);
+    } else {
+      attempt_failed(c, Failure::RequestTimeout,
+                     "no answer within the per-try timeout from " + where);
+    }
+    return;
+  }
+  auto* c = static_cast<Client*>(connection);
+  switch (c->timer) {
+    case Client::Timer::Idle:
+    case Client::Timer::Linger:
+      drop_client(c);
+      break;
+    case Client::Timer::Head:
+      refuse(c, 408, "the request head did not come in time");
+      break;
+    case Client::Timer::StreamIdle:
+      if (c->response_started) {
+        abort_response(c);
+      } else {
+        refuse(c, 408, "the request body did not come in time");
+      }
+      break;
+    case Client::Timer::Retry:
+      if (now_ns_ < c->request_deadline_ns) {
+        c->timer = Client::Timer::Request;
+        arm_request_timer(c);
+        rebase(c);
+        attempt(c, false);
+        break;
+      }
+      [[fallthrough]];
+    case Client::Timer::Request: {
+      if (c->response_started) {
+        abort_response(c);
+        break;
+      }
+      ++c->plan_target->stats->timeouts;
+      const auto& target = *c->forward->targets[c->target].target;
+      answer(c,
+             failure_reply(Failure::RequestTimeout, dialect_of(c),
+                           fmt::format("target {} did not answer within {}", target.name,
+                                       to_string(c->forward->forward->timeouts.request))),
+             !c->request_whole);
+      break;
+    }
+  }
+}
+
+traffic::Dialect Worker::dialect_of(const Client* c) const {
+  return c->slot->dialect;
+}
+
+}  // namespace coalmine::gateway

@@ -1,0 +1,182 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "sim/core/random.h"
+#include "sim/gateway/heads.h"
+#include "sim/gateway/http1.h"
+#include "sim/gateway/stats.h"
+#include "sim/gateway/timer_wheel.h"
+#include "sim/traffic/route_index.h"
+
+namespace coalmine::gateway {
+
+inline constexpr std::size_t kScratchBytes = 64 << 10;     ///< one read; per worker
+inline constexpr std::size_t kMaxReplayBytes = 64 << 10;   ///< of a request, kept for retries
+inline constexpr std::size_t kMaxPendingBytes = 64 << 10;  ///< unsent, then the other side waits
+inline constexpr std::size_t kMaxIdlePerInstance = 1024;   ///< connections kept per worker
+inline constexpr std::size_t kMaxLingerBytes = 256 << 10;  ///< read and dropped after a refusal
+
+struct WorkerTimeouts {
+  Duration connect = std::chrono::seconds{5};
+  Duration head = std::chrono::seconds{15};        ///< a request head, once begun: then 408
+  Duration stream_idle = std::chrono::minutes{5};  ///< between pieces of a request body: then 408
+  Duration client_idle = std::chrono::hours{1};
+  Duration linger = std::chrono::seconds{1};
+};
+
+/// A listening socket of one worker, handed over to it.
+struct ListenSocket {
+  int port = 0;  ///< the port in the table; the bound one may differ
+  int bound_port = 0;
+  int fd = -1;
+};
+
+/// One thread of the data plane: a raw edge-triggered epoll set, its own connections, pools,
+/// timers and counts. Nothing here is shared while requests run; the outside talks to it by
+/// messages that are run between two turns of the loop.
+class Worker {
+ public:
+  Worker(int number, std::uint64_t seed, WorkerTimeouts timeouts);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void start();
+  /// From any thread: requests begun from now on follow `index`. `sockets` are new listeners;
+  /// listeners that the index no longer names close when they are idle.
+  void update(std::shared_ptr<const traffic::RouteIndex> index, std::vector<ListenSocket> sockets);
+  /// A copy of the counts, taken between two turns.
+  GatewayStats stats();
+  /// Stops accepting, lets requests in flight finish for at most `drain`, ends the thread.
+  void stop(Duration drain);
+
+ private:
+  struct Buffer;
+  struct Pool;
+  struct Plan;
+  struct PlanTarget;
+  struct Slot;
+  struct Connection;
+  struct Client;
+  struct Upstream;
+
+  // loop
+  void run();
+  void turn();
+  void post(std::function<void()> message);
+  void run_messages();
+  void read_clock();
+  void fire(TimerNode& node);
+  void bury(Connection* connection);
+  void delete_dead();
+  void add_to_epoll(Connection* connection);
+
+  // listeners and plans
+  void adopt(std::shared_ptr<const traffic::RouteIndex> index, std::vector<ListenSocket> sockets);
+  void accept_clients(Slot& slot);
+  void close_listener(Slot& slot);
+  void begin_drain();
+  bool drained() const;
+  void release(Plan* plan);
+  GatewayStats collect() const;
+
+  // client side
+  void client_event(Client* c, std::uint32_t events);
+  void client_readable(Client* c);
+  void process(Client* c, char* bytes, std::size_t size);
+  void stash(Client* c, std::string_view bytes);
+  /// Starts the request in request_; returns how much of the bytes behind its head was used.
+  std::size_t begin(Client* c, char* rest, std::size_t rest_size);
+  void forward(Client* c, const traffic::Decision& decision, std::string_view original_path);
+  std::size_t feed_body(Client* c, char* bytes, std::size_t size);
+  void emit_body(Client* c, std::string_view first, std::string_view payload,
+                 std::string_view last);
+  void request_complete(Client* c);
+  void answer(Client* c, const traffic::LocalReply& reply, bool body_unread);
+  void refuse(Client* c, int status, const char* why);
+  void send_to_client(Client* c, std::string_view first, std::string_view second = {},
+                      std::string_view third = {});
+  void flush_client(Client* c);
+  void linger(Client* c);
+  void client_done(Client* c);
+  void drop_client(Client* c);
+  void close_idle(Client* c);
+
+  // upstream side
+  void attempt(Client* c, bool fresh_only);
+  void rebase(Client* c);
+  Upstream* connect_to(Pool* pool);
+  void flush_request(Client* c);
+  void upstream_event(Upstream* u, std::uint32_t events);
+  void upstream_readable(Upstream* u);
+  void response_bytes(Upstream* u, char* bytes, std::size_t size);
+  bool response_head(Upstream* u);
+  void response_body(Upstream* u, char* bytes, std::size_t size);
+  void response_complete(Upstream* u, bool extra_bytes);
+  void upstream_closed(Upstream* u);
+  void attempt_failed(Client* c, Failure failure, std::string reason);
+  bool retry_later(Client* c, const traffic::AttemptOutcome& outcome);
+  void arm_request_timer(Client* c);
+  void abort_response(Client* c);
+  std::size_t pending_request(const Client* c) const;
+  void drop_upstream(Upstream* u);
+  void forget_idle(Upstream* u);
+  void record(Client* c, int status);
+  traffic::Dialect dialect_of(const Client* c) const;
+  const std::string& date();
+
+  Buffer* take_buffer();
+  void give_buffer(Buffer*& buffer);
+  Pool* pool_for(const traffic::Instance& instance);
+  TargetStats* stats_for(const StatsKey& key);
+
+  const int number_;
+  const WorkerTimeouts timeouts_;
+  Random random_;
+  int epoll_ = -1;
+  int wake_ = -1;
+  std::thread thread_;
+
+  std::mutex inbox_mutex_;
+  std::vector<std::function<void()>> inbox_;
+  bool closed_ = false;  ///< under the mutex: no message will be run any more
+
+  std::int64_t now_ns_ = 0;
+  std::int64_t epoch_s_ = 0;
+  std::int64_t date_epoch_s_ = -1;
+  std::string date_;
+  bool running_ = true;
+  bool draining_ = false;
+  std::int64_t drain_until_ns_ = 0;
+
+  TimerWheel timers_;
+  std::vector<char> scratch_;
+  RequestHead request_;
+  ResponseHead response_;
+  std::string path_scratch_;
+  std::string rewrite_scratch_;
+  std::string head_out_;
+  std::vector<traffic::HeaderView> views_;
+  int spare_fd_ = -1;  ///< given up to refuse a connection when descriptors run out
+
+  std::unique_ptr<Plan> plan_;                    // in force
+  std::vector<std::unique_ptr<Plan>> old_plans_;  // still used by requests in flight
+  std::map<int, std::unique_ptr<Slot>> slots_;
+  std::map<std::uint64_t, std::unique_ptr<Pool>> pools_;
+  std::vector<Buffer*> free_buffers_;
+  std::vector<Connection*> dead_;
+  Client* clients_ = nullptr;  // all of them, linked
+  std::size_t client_count_ = 0;
+  std::map<StatsKey, std::unique_ptr<TargetStats>> target_stats_;
+  GatewayStats counts_;
+};
+
+}  // namespace coalmine::gateway
