@@ -24,7 +24,17 @@ class Random {
   /// The stream with number `index` below this one (a task, a user, a shard).
   Random split(std::uint64_t index) const;
 
-  std::uint64_t next();
+  std::uint64_t next() {
+    const std::uint64_t result = rotate_left(state_[0] + state_[3], 23) + state_[0];
+    const std::uint64_t t = state_[1] << 17;
+    state_[2] ^= state_[0];
+    state_[3] ^= state_[1];
+    state_[1] ^= state_[2];
+    state_[0] ^= state_[3];
+    state_[2] ^= t;
+    state_[3] = rotate_left(state_[3], 45);
+    return result;
+  }
   std::uint64_t operator()() { return next(); }
   static constexpr std::uint64_t min() { return 0; }
   static constexpr std::uint64_t max() { return ~std::uint64_t{0}; }
@@ -49,6 +59,10 @@ class Random {
   std::uint64_t binomial(std::uint64_t n, double p);
 
  private:
+  static constexpr std::uint64_t rotate_left(std::uint64_t x, int k) {
+    return (x << k) | (x >> (64 - k));
+  }
+
   std::uint64_t key_;
   std::array<std::uint64_t, 4> state_;
 };

@@ -18,6 +18,26 @@ std::optional<std::size_t> version_index(const Spec& spec, std::string_view name
   return std::nullopt;
 }
 
+rollout::Command to_command(OperatorCommand command) {
+  switch (command) {
+    case OperatorCommand::Pause: return rollout::Command::Pause;
+    case OperatorCommand::Resume: return rollout::Command::Resume;
+    case OperatorCommand::Promote: return rollout::Command::Promote;
+    case OperatorCommand::Abort: return rollout::Command::Abort;
+  }
+  return rollout::Command::Abort;
+}
+
+std::string render_weights(const Spec& spec, const std::map<std::string, std::uint32_t>& weights) {
+  std::string text;
+  for (const Version& version : spec.versions) {
+    const auto it = weights.find(version.name);
+    if (it == weights.end()) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : "  ", version.name, it->second);
+  }
+  return text;
+}
+
 std::string_view to_string(Outcome outcome) {
   for (const auto& [value, name] : kOutcomes) {
     if (value == outcome) return name;

@@ -24,6 +24,8 @@
 #include "sim/core/result.h"
 #include "sim/core/time.h"
 #include "sim/core/units.h"
+#include "sim/rollout/controller.h"
+#include "sim/rollout/event.h"
 #include "sim/rollout/plan.h"
 
 namespace coalmine::world {
@@ -136,11 +138,16 @@ struct Spec {
 /// Index of the version in `spec.versions`; nullopt: no such version.
 std::optional<std::size_t> version_index(const Spec& spec, std::string_view name);
 
+rollout::Command to_command(OperatorCommand command);
+/// "v1 99  v2 1", in the file's order.
+std::string render_weights(const Spec& spec, const std::map<std::string, std::uint32_t>& weights);
+
 // --- what happened -----------------------------------------------------------------------------
 
 enum class Outcome {
   Promoted,
-  RolledBack,
+  Completed,   ///< every step was done, and none promotes
+  RolledBack,  ///< by an analysis or by an operator
   Paused,      ///< still waiting for an operator when the time was up
   Unfinished,  ///< the time was up
   Failed,      ///< the rollout could not be carried out: the control plane refused
@@ -186,15 +193,6 @@ struct VersionRecord {
   std::uint64_t failed() const;
 };
 
-/// One line of the timeline. `text` is for people; `fields` hold the same for programs, values
-/// as JSON text ("\"v2\"", "1").
-struct TimelineEntry {
-  Duration t{};
-  std::string event;  ///< "weights", "analysis", "fault", "operator", "state", "outcome"
-  std::string text;
-  std::vector<std::pair<std::string, std::string>> fields;
-};
-
 /// The states of a rollout as scenarios name them, in the order of a life.
 inline constexpr std::string_view kStates[] = {"baseline",     "shifting",    "baking",
                                                "paused",       "promoting",   "promoted",
@@ -216,7 +214,11 @@ struct Record {
   std::vector<VersionRecord> versions;
   std::uint64_t dropped = 0;
   std::vector<Span> spans;
-  std::vector<TimelineEntry> timeline;
+  /// What happened, in order: the rollout's own events, and of the world:
+  ///   fault.began    target kind share        fault.ended   target kind
+  ///   routes.live    weights (as they take effect at the gateway)
+  std::vector<rollout::Event> timeline;
+  TimePoint start;
   std::vector<StateChange> states;
   std::map<std::string, std::uint32_t> final_weights;  ///< as the control plane holds them
 

@@ -1,0 +1,114 @@
+#include "sim/engine/world/recorder.h"
+
+#include <algorithm>
+
+namespace coalmine::world {
+namespace {
+
+/// Scenarios know one way of being rolled back, whoever asked for it.
+std::string scenario_state(std::string_view phase) {
+  return std::string(phase == "aborted" ? "rolled-back" : phase);
+}
+
+}  // namespace
+
+std::string_view to_string(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::Errors: return "errors";
+    case FaultKind::Slow: return "latency";
+    case FaultKind::Reset: return "reset";
+    case FaultKind::Hang: return "hang";
+    case FaultKind::Truncate: return "truncate";
+    case FaultKind::WrongBody: return "wrong-body";
+  }
+  return "errors";
+}
+
+std::string describe(const Fault& fault, const std::string& target) {
+  const std::string scope = fault.segment.empty() ? "" : fmt::format(" in {}", fault.segment);
+  return fmt::format("{} {} of {}{}", to_string(fault.kind), coalmine::to_string(fault.share),
+                     target, scope);
+}
+
+std::string render_line(const rollout::Event& event, TimePoint start) {
+  const auto line = [&](std::string_view name, const std::string& text) {
+    return fmt::format("{:>10}  {:<8}  {}", to_stopwatch(event.t - start), name, text);
+  };
+  if (event.name == "fault.began") return line("fault", event.text("what") + " begins");
+  if (event.name == "fault.ended") return line("fault", event.text("what") + " ends");
+  if (event.name == "routes.live") return line("routes", event.text("what"));
+  if (event.name == "weights.foreign") return line("foreign", event.text("what"));
+  return rollout::render(event, start);
+}
+
+Recorder::Recorder(const Spec& spec, std::string mode, std::uint64_t seed, TimePoint start)
+    : spec_(spec) {
+  record_.mode = std::move(mode);
+  record_.seed = seed;
+  record_.start = start;
+  for (const Version& version : spec.versions) {
+    record_.versions.emplace_back().name = version.name;
+  }
+  record_.states.push_back({Duration{}, "baseline"});
+}
+
+void Recorder::on_event(const rollout::Event& event) {
+  record_.timeline.push_back(event);
+  const Duration t = since_start(event.t);
+  if (event.name == "state.changed") {
+    record_.states.push_back({t, scenario_state(event.text("to"))});
+    if (event.text("to") == "rolling-back" && !record_.rollback_at) record_.rollback_at = t;
+  }
+  if (event.name == "decision" && event.find("metric") != nullptr) {
+    const std::string decision = event.text("decision");
+    if ((decision == "roll-back" || decision == "pause") && !record_.decided_at) {
+      record_.decided_at = t;
+      record_.decided_by = event.text("metric");
+    }
+  }
+}
+
+void Recorder::note(TimePoint t, std::string name,
+                    std::vector<std::pair<std::string, rollout::Value>> fields) {
+  record_.timeline.push_back({t, std::move(name), std::move(fields)});
+}
+
+void Recorder::ended(std::string_view outcome, std::string_view reason, TimePoint t) {
+  record_.outcome = outcome_from(outcome == "aborted" ? "rolled-back" : outcome)
+                        .value_or(Outcome::Failed);
+  record_.reason = reason;
+  record_.duration = since_start(t);
+  if (record_.outcome == Outcome::Promoted) record_.promoted_at = since_start(t);
+}
+
+void Recorder::time_up(std::string_view phase, TimePoint t) {
+  record_.outcome = phase == "paused" ? Outcome::Paused : Outcome::Unfinished;
+  record_.duration = since_start(t);
+  record_.reason = phase == "paused"
+                       ? "the time was up while the rollout waited for an operator"
+                       : fmt::format("the time was up while the rollout was {}", phase);
+}
+
+void Recorder::derive_fault_time() {
+  const auto canary = version_index(spec_, spec_.plan.canary);
+  if (!canary || !record_.first_canary) return;
+  std::optional<Duration> begin;
+  if (!spec_.versions[*canary].faults.empty()) begin = Duration{};
+  for (const Event& event : spec_.events) {
+    const auto* inject = std::get_if<InjectFault>(&event.what);
+    if (inject == nullptr || inject->target != spec_.plan.canary) continue;
+    if (event.at <= record_.duration && (!begin || event.at < *begin)) begin = event.at;
+  }
+  // A fault that nobody can meet yet cannot be detected.
+  if (begin) record_.fault_at = std::max(*begin, *record_.first_canary);
+}
+
+Record Recorder::finish() {
+  derive_fault_time();
+  // Notes of the world and events of the rollout may have come in turns.
+  std::stable_sort(record_.timeline.begin(), record_.timeline.end(),
+                   [](const auto& a, const auto& b) { return a.t < b.t; });
+  return std::move(record_);
+}
+
+}  // namespace coalmine::world
