@@ -12,12 +12,18 @@ constexpr double kTwo32 = 4294967296.0;
 
 world::Ending ending_of(world::FaultKind kind) {
   switch (kind) {
-    case world::FaultKind::Errors: return world::Ending::Error;
-    case world::FaultKind::Reset: return world::Ending::Reset;
-    case world::FaultKind::Hang: return world::Ending::Timeout;
-    case world::FaultKind::Truncate: return world::Ending::Truncated;
-    case world::FaultKind::WrongBody: return world::Ending::Wrong;
-    case world::FaultKind::Slow: break;
+    case world::FaultKind::Errors:
+      return world::Ending::Error;
+    case world::FaultKind::Reset:
+      return world::Ending::Reset;
+    case world::FaultKind::Hang:
+      return world::Ending::Timeout;
+    case world::FaultKind::Truncate:
+      return world::Ending::Truncated;
+    case world::FaultKind::WrongBody:
+      return world::Ending::Wrong;
+    case world::FaultKind::Slow:
+      break;
   }
   CHECK_FAILED("a delay is not an ending");
 }
@@ -55,8 +61,8 @@ constexpr std::uint64_t chance_bits(std::uint64_t draw) {
 }
 
 /// One request with everything that the fast loop leaves out.
-void serve(const Behaviour& behaviour, const LatencyTable& table, std::uint64_t draw,
-           Duration wait, Random& random, Meter& meter) {
+void serve(const Behaviour& behaviour, const LatencyTable& table, std::uint64_t draw, Duration wait,
+           Random& random, Meter& meter) {
   const world::Ending ending = choose_ending(behaviour, chance_bits(draw));
   ++meter.requests;
   if (ending == world::Ending::Timeout || !has_answer(ending)) {

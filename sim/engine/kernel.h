@@ -37,7 +37,8 @@ struct Behaviour {
   std::vector<Delay> delays;
 };
 
-/// "Each fault is drawn by itself, the first failure wins, delays add up", as in sim/traffic/faults.
+/// "Each fault is drawn by itself, the first failure wins, delays add up", as in
+/// sim/traffic/faults.
 Behaviour make_behaviour(const std::vector<world::Fault>& faults, const std::string& segment);
 
 /// Where the requests of one segment go.

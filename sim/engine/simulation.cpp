@@ -5,6 +5,7 @@
 
 #include "sim/core/check.h"
 #include "sim/core/math.h"
+#include "sim/rollout/journal_file.h"
 #include "sim/traffic/route_index.h"
 
 namespace coalmine::engine {
@@ -164,8 +165,9 @@ void Simulation::happen() {
     if (due.kind == Due::Kind::ForeignWeights) {
       const auto& weights = std::get<world::ForeignWeights>(event.what).weights;
       const std::string done = plane_->set_foreign(weights) ? "" : " (refused)";
-      recorder_.note(now_, "weights.foreign",
-                     {{"what", world::render_weights(spec_, weights) + " set by somebody else" + done}});
+      recorder_.note(
+          now_, "weights.foreign",
+          {{"what", world::render_weights(spec_, weights) + " set by somebody else" + done}});
       notice_routes();
       continue;
     }
@@ -211,8 +213,9 @@ void Simulation::take_effect(const traffic::Snapshot& routes) {
     for (std::size_t v = 0; v < spec_.versions.size(); ++v) {
       weights[spec_.versions[v].name] = live_weights_[v];
     }
-    recorder_.note(now_, "routes.live",
-                   {{"what", world::render_weights(spec_, weights) + "    in force at the gateway"}});
+    recorder_.note(
+        now_, "routes.live",
+        {{"what", world::render_weights(spec_, weights) + "    in force at the gateway"}});
   }
 }
 
@@ -282,9 +285,8 @@ std::uint64_t Simulation::arrivals(TimePoint begin, TimePoint end) {
 void Simulation::run_batch(TimePoint end) {
   const std::uint64_t count = arrivals(now_, end);
   if (regime_.queues()) {
-    generate_queued(regime_, count, now_, end,
-                    spec_.traffic.arrivals == world::Arrivals::Constant, requests_, period_,
-                    queues_, dropped_);
+    generate_queued(regime_, count, now_, end, spec_.traffic.arrivals == world::Arrivals::Constant,
+                    requests_, period_, queues_, dropped_);
   } else {
     generate(regime_, count, requests_, period_, dropped_);
   }
@@ -307,8 +309,9 @@ void Simulation::begin_span(TimePoint end) {
   }
   if (weight > 0) {
     world::Record& record = recorder_.record();
-    record.max_canary_share = std::max(
-        record.max_canary_share, static_cast<double>(live_weights_[canary_]) / static_cast<double>(weight));
+    record.max_canary_share =
+        std::max(record.max_canary_share,
+                 static_cast<double>(live_weights_[canary_]) / static_cast<double>(weight));
   }
   see_canary(now_, end, span.versions[canary_].requests);
   if (total + span.dropped > 0) recorder_.record().spans.push_back(std::move(span));
@@ -374,7 +377,8 @@ void Simulation::settle_record() {
   world::Record& record = recorder_.record();
   for (std::size_t v = 0; v < total_fast_.size(); ++v) {
     for (std::size_t i = 0; i < LatencyTable::kSize; ++i) {
-      if (total_fast_[v][i] > 0) record.versions[v].latency.add(tables_[v]->at(i), total_fast_[v][i]);
+      if (total_fast_[v][i] > 0)
+        record.versions[v].latency.add(tables_[v]->at(i), total_fast_[v][i]);
     }
   }
   if (last_canary_batch_) {
@@ -400,12 +404,18 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
   TRY_STATUS(simulation.attach(*plane));
   world::Recorder& recorder = simulation.recorder();
   recorder.record().fidelity = "request";
-  rollout::RolloutWorld world{plane->traffic(), plane->metrics(), simulation, &simulation, nullptr,
-                              [&recorder](const rollout::Event& e) { recorder.on_event(e); },
-                              nullptr};
-  const auto journal = world::open_journal(options.journal);
-  if (!journal) return tl::unexpected(journal.error());
-  world.journal = journal->get();
+  rollout::RolloutWorld world{
+      plane->traffic(), plane->metrics(),
+      simulation,       &simulation,
+      nullptr,          [&recorder](const rollout::Event& e) { recorder.on_event(e); },
+      nullptr};
+  std::unique_ptr<rollout::JournalFile> journal;
+  if (!options.journal.empty()) {
+    const rollout::JournalHeader header{simulation.now(), fmt::format("{}-{}", spec.name, seed),
+                                        plane->traffic().describe(), spec.plan};
+    TRY(journal, rollout::JournalFile::create(options.journal, header));
+    world.journal = journal.get();
+  }
   TRY(const rollout::RolloutEnd end, rollout::run_rollout(spec.plan, world));
   if (end.outcome) {
     recorder.ended(rollout::to_string(*end.outcome), end.reason, simulation.now());

@@ -77,7 +77,7 @@ class Simulation : public Clock, public rollout::OperatorSource {
 
   Regime regime_;
   Queues queues_;
-  std::vector<Meter> period_;       ///< since the period began
+  std::vector<Meter> period_;        ///< since the period began
   std::vector<std::uint64_t> seen_;  ///< requests by version already in a span
   std::vector<std::uint64_t> seen_failed_;
   std::uint64_t dropped_ = 0, seen_dropped_ = 0;

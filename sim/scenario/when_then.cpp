@@ -130,7 +130,8 @@ Rule<C> of_bound(Rule<CountBound> rule) {
 Rule<OutcomeCheck> outcome_rule() {
   using world::Outcome;
   return converted<OutcomeCheck>(
-      word_rule<Outcome>("how the rollout ends", {{"promoted", Outcome::Promoted}, {"completed", Outcome::Completed},
+      word_rule<Outcome>("how the rollout ends", {{"promoted", Outcome::Promoted},
+                                                  {"completed", Outcome::Completed},
                                                   {"rolled-back", Outcome::RolledBack},
                                                   {"paused", Outcome::Paused},
                                                   {"unfinished", Outcome::Unfinished},

@@ -14,12 +14,18 @@ std::string scenario_state(std::string_view phase) {
 
 std::string_view to_string(FaultKind kind) {
   switch (kind) {
-    case FaultKind::Errors: return "errors";
-    case FaultKind::Slow: return "latency";
-    case FaultKind::Reset: return "reset";
-    case FaultKind::Hang: return "hang";
-    case FaultKind::Truncate: return "truncate";
-    case FaultKind::WrongBody: return "wrong-body";
+    case FaultKind::Errors:
+      return "errors";
+    case FaultKind::Slow:
+      return "latency";
+    case FaultKind::Reset:
+      return "reset";
+    case FaultKind::Hang:
+      return "hang";
+    case FaultKind::Truncate:
+      return "truncate";
+    case FaultKind::WrongBody:
+      return "wrong-body";
   }
   return "errors";
 }
@@ -74,8 +80,8 @@ void Recorder::note(TimePoint t, std::string name,
 }
 
 void Recorder::ended(std::string_view outcome, std::string_view reason, TimePoint t) {
-  record_.outcome = outcome_from(outcome == "aborted" ? "rolled-back" : outcome)
-                        .value_or(Outcome::Failed);
+  record_.outcome =
+      outcome_from(outcome == "aborted" ? "rolled-back" : outcome).value_or(Outcome::Failed);
   record_.reason = reason;
   record_.duration = since_start(t);
   if (record_.outcome == Outcome::Promoted) record_.promoted_at = since_start(t);

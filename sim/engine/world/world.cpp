@@ -20,10 +20,14 @@ std::optional<std::size_t> version_index(const Spec& spec, std::string_view name
 
 rollout::Command to_command(OperatorCommand command) {
   switch (command) {
-    case OperatorCommand::Pause: return rollout::Command::Pause;
-    case OperatorCommand::Resume: return rollout::Command::Resume;
-    case OperatorCommand::Promote: return rollout::Command::Promote;
-    case OperatorCommand::Abort: return rollout::Command::Abort;
+    case OperatorCommand::Pause:
+      return rollout::Command::Pause;
+    case OperatorCommand::Resume:
+      return rollout::Command::Resume;
+    case OperatorCommand::Promote:
+      return rollout::Command::Promote;
+    case OperatorCommand::Abort:
+      return rollout::Command::Abort;
   }
   return rollout::Command::Abort;
 }

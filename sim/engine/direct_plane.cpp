@@ -1,0 +1,105 @@
+#include "sim/engine/direct_plane.h"
+
+#include "sim/rollout/weights.h"
+
+namespace coalmine::engine {
+namespace {
+
+class DirectPlane : public ControlPlane,
+                    public rollout::TrafficAdapter,
+                    public rollout::MetricsSource {
+ public:
+  explicit DirectPlane(const world::Spec& spec) : spec_(spec) {
+    for (const world::Version& version : spec.versions) {
+      weights_[version.name] = version.name == spec.plan.stable ? 100 : 0;
+    }
+  }
+
+  rollout::TrafficAdapter& traffic() override { return *this; }
+  rollout::MetricsSource& metrics() override { return *this; }
+  std::uint64_t revision() const override { return revision_; }
+
+  traffic::Snapshot routes() override {
+    traffic::Forward forward;
+    for (const world::Version& version : spec_.versions) {
+      traffic::Target target;
+      target.name = version.name;
+      target.weight = static_cast<std::uint32_t>(weights_[version.name]);
+      for (int i = 0; i < version.tasks; ++i) {
+        target.instances.push_back({version.name, "127.0.0.1", 9000 + i, true});
+      }
+      forward.targets.push_back(std::move(target));
+    }
+    traffic::Route route;
+    route.name = "app-route";
+    route.action = std::move(forward);
+    auto table = std::make_shared<traffic::RouteTable>();
+    table->version = revision_;
+    table->name = "direct";
+    table->listeners.push_back({"direct", 9080, traffic::Dialect::Envoy, {std::move(route)}});
+    return table;
+  }
+
+  void publish(const PeriodMetrics& period, TimePoint) override { periods_.push_back(period); }
+
+  bool set_foreign(const std::map<std::string, std::uint32_t>& weights) override {
+    for (const auto& [name, weight] : weights) weights_[name] = weight;
+    ++revision_;
+    return true;
+  }
+
+  // --- rollout::TrafficAdapter ---
+  Result<rollout::Weights> weights_for(Percent canary) const override {
+    TRY(const rollout::WeightPair pair, rollout::to_weights(canary, rollout::kAppMeshWeights));
+    return rollout::Weights{{spec_.plan.stable, pair.stable}, {spec_.plan.canary, pair.canary}};
+  }
+  Result<rollout::Weights> current_weights() override { return weights_; }
+  Result<rollout::Weights> set_weights(Percent canary) override {
+    TRY(rollout::Weights weights, weights_for(canary));
+    if (weights != weights_) ++revision_;
+    weights_ = std::move(weights);
+    return weights_;
+  }
+  std::string describe() const override { return "weights of the virtual world"; }
+
+  // --- rollout::MetricsSource ---
+  Result<rollout::MetricsReading> read(TimePoint since, const std::vector<Duration>& limits,
+                                       TimePoint now) override {
+    rollout::MetricsReading reading;
+    for (const PeriodMetrics& period : periods_) {
+      if (period.from < since) continue;
+      reading.windows.push_back({period.from, period.to, counts(period, spec_.plan.stable, limits),
+                                 counts(period, spec_.plan.canary, limits)});
+    }
+    const Duration period = spec_.platform.metric_period, delay = spec_.platform.metric_delay;
+    const auto past = (now - kVirtualEpoch - delay).count();
+    const auto periods = past < 0 ? 0 : past / period.count() + 1;
+    reading.next = kVirtualEpoch + delay + period * std::max<std::int64_t>(periods, 1);
+    return reading;
+  }
+
+ private:
+  rollout::VersionCounts counts(const PeriodMetrics& period, const std::string& version,
+                                const std::vector<Duration>& limits) const {
+    const VersionMetrics& metrics =
+        period.versions[world::version_index(spec_, version).value_or(0)];
+    rollout::VersionCounts counts{metrics.requests, metrics.errors, {}};
+    for (const Duration limit : limits) {
+      counts.slow.push_back({limit, metrics.latency.count_above(limit)});
+    }
+    return counts;
+  }
+
+  const world::Spec& spec_;
+  rollout::Weights weights_;
+  std::uint64_t revision_ = 1;
+  std::vector<PeriodMetrics> periods_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ControlPlane>> make_direct_plane(const world::Spec& spec, Clock&) {
+  return std::make_unique<DirectPlane>(spec);
+}
+
+}  // namespace coalmine::engine
