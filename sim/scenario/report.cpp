@@ -237,7 +237,7 @@ std::string render_checks(const RunResult& result, bool color) {
 std::string render_table(const std::vector<RunResult>& results, bool color) {
   const std::vector<Group> groups = group(results);
   std::vector<std::vector<std::string>> rows = {
-      {"scenario", "seed", "outcome", "took", "requests", "to canary", "failed", "verdict"}};
+      {"scenario", "seed", "outcome", "took", "requests", "to canary", "failing", "verdict"}};
   for (const Group& one : groups) rows.push_back(table_row(one));
   std::vector<std::size_t> widths(rows[0].size());
   for (const auto& row : rows) {

@@ -1,0 +1,170 @@
+// The file format: what loads, and every problem with its place.
+#include <filesystem>
+
+#include "sim/scenario/scenario.h"
+#include "tests/support/golden.h"
+
+namespace coalmine::scenario {
+namespace {
+
+std::string problems_of(const std::string& text) {
+  std::string out;
+  for (const Error& problem : load_scenario(text, "test.yaml").problems) {
+    out += render_problem(problem, text);
+  }
+  return out;
+}
+
+/// A good file with one line replaced, so that each case shows one problem.
+std::string with(const std::string& key, const std::string& line) {
+  std::map<std::string, std::string> lines = {
+      {"clock", "  clock: {seed: 42, limit: 60m}"},
+      {"traffic",
+       "  traffic: {rate: 100/s, segments: [{name: checkout, path: /checkout, share: 2%}]}"},
+      {"v1", "    v1: {tasks: 4, capacity: 60/s, errors: 0.1%}"},
+      {"v2", "    v2: {tasks: 1, errors: 5%}"},
+      {"plan", "  plan: [{weight: 1%}, {bake: 10m}, {promote: v2}]"},
+      {"analysis", "  analysis: [{metric: errors, test: error-share}]"},
+      {"when", "when: [{at: 2m, fault: {target: v2, kind: reset, share: 1%, for: 30s}}]"},
+      {"then", "then: [{outcome: rolled-back}]"},
+  };
+  if (!key.empty()) lines[key] = line;
+  return "scenario: test\ngiven:\n" + lines["clock"] + "\n" + lines["traffic"] + "\n  versions:\n" +
+         lines["v1"] + "\n" + lines["v2"] + "\nrollout:\n" + lines["plan"] + "\n" +
+         lines["analysis"] + "\n" + lines["when"] + "\n" + lines["then"] + "\n";
+}
+
+TEST(Load, EveryKindOfProblemNamesPlaceAndWhatIsAllowed) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"clock", "  clok: {seed: 42}"},
+      {"clock", "  clock: {seed: -1}"},
+      {"clock", "  clock: {seed: \"42\"}"},
+      {"clock", "  clock: {limit: 60}"},
+      {"clock", "  clock: {limit: 5m}"},
+      {"clock", "  clock: [seed]"},
+      {"traffic", "  traffic: {rate: fast}"},
+      {"traffic", "  traffic: {arrivals: poisson}"},
+      {"traffic",
+       "  traffic: {rate: 1/s, segments: [{name: a, share: 60%}, {name: b, share: 50%}]}"},
+      {"traffic", "  traffic: {rate: 1/s, segments: [{name: a, share: 1%}, {name: a, share: 1%}]}"},
+      {"v1", "    v1: {tasks: 4, tasks: 5}"},
+      {"v1", "    v1: {latency: {lognormal: {median: 90ms, p99: 80ms}}}"},
+      {"v1", "    v1: {latency: {fixed: 1ms, uniform: {low: 1ms, high: 2ms}}}"},
+      {"v2", "    v2: {errors: 101%}"},
+      {"v2", "    v1: {errors: 5%}"},
+      {"v2", "    # no second version"},
+      {"plan", "  plan: [{weight: 150%}, {bake: 10m}]"},
+      {"plan", "  plan: []"},
+      {"plan", "  plan: [{wieght: 1%}]"},
+      {"plan", "  plan: [{weight: 1%}, {bake: 10m}, {promote: v3}]"},
+      {"plan", "  plan: [{bake: 10m}, {weight: 1%}, {promote: v2}]"},
+      {"plan", "  plan: [{promote: v2}, {weight: 1%}]"},
+      {"plan", "  plan: [{weight: 1%, bake: 10m}]"},
+      {"plan", "  plan: {weight: 1%}"},
+      {"analysis", "  analysis: [{metric: errors, test: sprt, from: 5%, to: 1%}]"},
+      {"analysis", "  analysis: [{metric: latency, test: sprt, from: 1%, to: 5%}]"},
+      {"analysis", "  analysis: [{metric: latency, test: error-share}]"},
+      {"analysis", "  analysis: [{metric: errors, test: threshold, max: 250ms}]"},
+      {"analysis", "  analysis: [{metric: errors, test: error-share, alpha: 2}]"},
+      {"analysis", "  analysis: [{metric: errors, test: error-share, over: 2s}]"},
+      {"when", "when: [{at: 2h, operator: abort}]"},
+      {"when", "when: [{at: 2m, fault: {target: v9, kind: reset}}]"},
+      {"when", "when: [{at: 2m, fault: {target: v2, kind: latency}}]"},
+      {"when", "when: [{at: 2m, fault: {target: v2, kind: reset, segment: search}}]"},
+      {"when", "when: [{at: 2m, operator: abort, fault: {target: v2, kind: reset}}]"},
+      {"when", "when: [{at: 2m, weights: {v3: 1}}]"},
+      {"then", "then: []"},
+      {"then", "then: [{outcome: rolled_back}]"},
+      {"then", "then: [{final-weights: {v3: 100}}]"},
+      {"then", "then: [{blast-radius: {}}]"},
+      {"then", "then: [{blast-radius: {requests: {min: 5, max: 4}}}]"},
+      {"then", "then: [{dropped-requests: none}]"},
+      {"then", "then: [{decision: {metric: latency}}]"},
+      {"then", "then: {outcome: promoted}"},
+      {"then", "then: &a [{outcome: promoted}]"},
+      {"then", "then: [{outcome: promoted}\n"},
+      {"then", "then: [{outcome: promoted}]\n---\nscenario: two"},
+  };
+  std::string all;
+  for (const auto& [key, line] : cases) {
+    const std::string found = problems_of(with(key, line));
+    EXPECT_FALSE(found.empty()) << line;
+    all += found + "\n";
+  }
+  EXPECT_GOLDEN("scenario/problems.txt", all);
+}
+
+TEST(Load, ReportsAllProblemsOfAFileInItsOrder) {
+  std::string text = with("v1", "    v1: {tasks: none}");
+  text.replace(text.find("outcome"), 7, "outcom");
+  text.replace(text.find("target: v2"), 10, "target: v7");
+  const Loaded loaded = load_scenario(text, "test.yaml");
+  ASSERT_EQ(loaded.problems.size(), 4u);  // "then" has no check then, too
+  for (std::size_t i = 1; i < loaded.problems.size(); ++i) {
+    EXPECT_LE(loaded.problems[i - 1].place->line, loaded.problems[i].place->line);
+  }
+  EXPECT_FALSE(loaded.scenario);
+}
+
+TEST(Load, AGoodFileBecomesASpec) {
+  const Loaded loaded = load_scenario(with("", ""), "test.yaml");
+  ASSERT_TRUE(loaded.scenario) << problems_of(with("", ""));
+  const world::Spec& spec = loaded.scenario->spec;
+  EXPECT_EQ(spec.seed, 42u);
+  EXPECT_EQ(spec.plan.stable, "v1");
+  EXPECT_EQ(spec.plan.canary, "v2");
+  EXPECT_EQ(spec.plan.steps.size(), 3u);
+  EXPECT_EQ(spec.versions[0].capacity->per_s, 60);
+  EXPECT_EQ(spec.versions[1].faults.size(), 1u);
+  EXPECT_EQ(spec.events.size(), 1u);
+}
+
+TEST(Load, LatencyLeftOutIsThatOfTheStableVersion) {
+  const Loaded loaded = load_scenario(with("v1", "    v1: {latency: {fixed: 7ms}}"), "test.yaml");
+  ASSERT_TRUE(loaded.scenario);
+  EXPECT_EQ(loaded.scenario->spec.versions[1].latency,
+            world::Latency(world::FixedLatency{std::chrono::milliseconds{7}}));
+}
+
+TEST(Load, TheSameFileAsJsonLoads) {
+  const Loaded loaded = load_scenario(
+      R"({"scenario":"j","given":{"traffic":{"rate":"1/s"},"versions":{"v1":{},"v2":{}}},)"
+      R"("rollout":{"plan":[{"weight":"1%"},{"bake":"1m"},{"promote":"v2"}]},)"
+      R"("then":[{"outcome":"promoted"},{"dropped-requests":0}]})",
+      "test.json");
+  EXPECT_TRUE(loaded.scenario);
+}
+
+TEST(Load, GarbageIsAProblemNotACrash) {
+  for (const char* text : {"", "\n", "null", "[]", "{", "a: b: c", "\"", "- - -", "scenario",
+                           "? [a]\n: b", "!!str x", "*a", "\xff\xfe", "%YAML 9"}) {
+    EXPECT_FALSE(load_scenario(text, "x").problems.empty()) << text;
+  }
+  EXPECT_FALSE(load_scenario(std::string(100'000, '['), "x").problems.empty());
+  EXPECT_FALSE(load_scenario(std::string(2 << 20, ' '), "x").problems.empty());
+}
+
+TEST(Load, AMissingFileIsTheEnvironmentsFault) {
+  const Loaded loaded = load_scenario_file("no/such/file.yaml");
+  ASSERT_EQ(loaded.problems.size(), 1u);
+  EXPECT_EQ(loaded.problems[0].kind, ErrorKind::Environment);
+}
+
+TEST(Schema, TheFileInTheLibraryIsTheParsersOwn) {
+  EXPECT_EQ(test::read_file("scenarios/scenario.schema.json"),
+            dump_json(scenario_schema(), 2) + "\n");
+}
+
+TEST(Library, EveryScenarioLoads) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator("scenarios")) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++count;
+    const Loaded loaded = load_scenario_file(entry.path().string());
+    for (const Error& problem : loaded.problems) ADD_FAILURE() << to_string(problem);
+  }
+  EXPECT_GE(count, 3);
+}
+
+}  // namespace
+}  // namespace coalmine::scenario

@@ -1,0 +1,141 @@
+// Whole runs in virtual time: determinism, verdicts and what the reports look like.
+#include <nlohmann/json.hpp>
+
+#include "sim/engine/direct_plane.h"
+#include "sim/engine/simulation.h"
+#include "sim/scenario/report.h"
+#include "sim/scenario/runs.h"
+#include "tests/support/golden.h"
+
+namespace coalmine::scenario {
+namespace {
+
+Result<world::Record> play(const world::Spec& spec, const world::RunOptions& options) {
+  return engine::simulate(spec, options, engine::make_direct_plane);
+}
+
+std::vector<Scenario> library() {
+  std::vector<Scenario> scenarios;
+  const auto files = find_scenario_files({"scenarios"});
+  for (const std::string& file : *files) {
+    Loaded loaded = load_scenario_file(file);
+    if (loaded.scenario) scenarios.push_back(*std::move(loaded.scenario));
+  }
+  return scenarios;
+}
+
+TEST(Runs, TheLibraryPasses) {
+  const std::vector<Scenario> scenarios = library();
+  for (const RunResult& result : run_all(scenarios, {}, play)) {
+    EXPECT_TRUE(result.passed()) << result.scenario->name << "\n" << render_checks(result, false);
+  }
+}
+
+TEST(Runs, SameSeedSameBytesWhateverTheJobs) {
+  const std::vector<Scenario> scenarios = library();
+  RunPlan plan;
+  plan.seeds = 3;
+  const std::string once = render_report(ReportKind::Json, run_all(scenarios, plan, play));
+  plan.jobs = 4;
+  EXPECT_EQ(once, render_report(ReportKind::Json, run_all(scenarios, plan, play)));
+}
+
+TEST(Runs, ShardsTogetherAreTheWhole) {
+  const std::vector<Scenario> scenarios = library();
+  RunPlan plan;
+  plan.seeds = 5;
+  const std::size_t whole = run_all(scenarios, plan, play).size();
+  std::size_t parts = 0;
+  for (int i = 1; i <= 4; ++i) {
+    plan.shard = {i, 4};
+    parts += run_all(scenarios, plan, play).size();
+  }
+  EXPECT_EQ(whole, parts);
+}
+
+TEST(Runs, ShardsAreReadStrictly) {
+  EXPECT_EQ(parse_shard("2/5")->index, 2);
+  for (const char* bad : {"", "2", "0/5", "6/5", "a/b", "1/0", "1/5x"}) {
+    EXPECT_FALSE(parse_shard(bad)) << bad;
+  }
+}
+
+TEST(Runs, AggregateIsRefusedHonestly) {
+  const std::vector<Scenario> scenarios = library();
+  RunPlan plan;
+  plan.options.fidelity = world::Fidelity::Aggregate;
+  const std::vector<RunResult> results = run_all(scenarios, plan, play);
+  ASSERT_FALSE(results.empty());
+  EXPECT_TRUE(results[0].fault);
+  EXPECT_FALSE(results[0].passed());
+}
+
+/// One passing and one failing run, as every report shows them.
+class Reports : public testing::Test {
+ protected:
+  void SetUp() override {
+    scenarios_ = library();
+    std::erase_if(scenarios_,
+                  [](const Scenario& s) { return s.name != "faulty-v2-is-rolled-back"; });
+    ASSERT_EQ(scenarios_.size(), 1u);
+    scenarios_.push_back(scenarios_[0]);
+    scenarios_[1].name = "expects-too-much";
+    scenarios_[1].checks = {{OutcomeCheck{world::Outcome::Promoted}, {"too-much.yaml", 9, 5}},
+                            {DroppedRequestsCheck{{0, 0}}, {"too-much.yaml", 10, 5}}};
+    results_ = run_all(scenarios_, {}, play);
+  }
+  std::vector<Scenario> scenarios_;
+  std::vector<RunResult> results_;
+};
+
+TEST_F(Reports, Timeline) {
+  EXPECT_GOLDEN("scenario/faulty-v2.timeline", render_timeline(*results_[0].record));
+}
+TEST_F(Reports, Table) {
+  EXPECT_GOLDEN("scenario/table.txt", render_table(results_, false));
+}
+TEST_F(Reports, Junit) {
+  EXPECT_GOLDEN("scenario/report.xml", report_junit(results_));
+}
+TEST_F(Reports, Markdown) {
+  EXPECT_GOLDEN("scenario/report.md", report_markdown(results_));
+}
+TEST_F(Reports, Github) {
+  EXPECT_GOLDEN("scenario/github.txt", report_github(results_));
+}
+
+TEST_F(Reports, JsonHasTheShapeOfTheContract) {
+  const Json json = report_json(results_);
+  EXPECT_EQ(json["version"], 1);
+  EXPECT_EQ(json["passed"], 1);
+  EXPECT_EQ(json["failed"], 1);
+  for (const char* key : {"name", "file", "seed", "mode", "outcome", "passed", "duration_s",
+                          "checks", "metrics", "timeline"}) {
+    EXPECT_TRUE(json["scenarios"][0].contains(key)) << key;
+  }
+  for (const char* key : {"requests", "canary_requests", "failed_requests",
+                          "canary_failed_requests", "blast_radius", "time_to_detect_s"}) {
+    EXPECT_TRUE(json["scenarios"][0]["metrics"].contains(key)) << key;
+  }
+  EXPECT_TRUE(json["scenarios"][0]["timeline"][0].contains("t_s"));
+  EXPECT_TRUE(json["scenarios"][0]["timeline"][0].contains("event"));
+}
+
+TEST(Verdict, TheWorstWindowIsFound) {
+  world::Record record;
+  using std::chrono::seconds;
+  record.versions.resize(1);
+  for (int i = 0; i < 10; ++i) {
+    const std::uint64_t failed = i == 6 ? 50 : 0;
+    record.spans.push_back({seconds{i * 10}, seconds{i * 10 + 10}, {1}, {{100, failed}}, 0});
+    record.versions[0].requests += 100;
+    record.versions[0].endings[1] += failed;
+  }
+  EXPECT_DOUBLE_EQ(worst_error_rate(record, seconds{10}), 0.5);
+  EXPECT_DOUBLE_EQ(worst_error_rate(record, seconds{20}), 0.25);
+  EXPECT_DOUBLE_EQ(worst_error_rate(record, std::nullopt), 0.05);
+  EXPECT_DOUBLE_EQ(worst_error_rate(record, seconds{1000}), 0.05);
+}
+
+}  // namespace
+}  // namespace coalmine::scenario
