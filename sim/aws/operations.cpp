@@ -9,6 +9,8 @@ namespace {
 
 constexpr ServiceFacts kServices[] = {
     {"appmesh", "appmesh", "appmesh", Protocol::RestJson, ""},
+    {"cloudmap", "servicediscovery", "servicediscovery", Protocol::AwsJson11,
+     "Route53AutoNaming_v20170314"},
     {"cloudwatch", "monitoring", "monitoring", Protocol::AwsJson10,
      "GraniteServiceVersion20100801"},
     {"ecs", "ecs", "ecs", Protocol::AwsJson11, "AmazonEC2ContainerServiceV20141113"},
@@ -18,12 +20,25 @@ constexpr ServiceFacts kServices[] = {
 
 constexpr std::string_view kRoute =
     "/v20190125/meshes/{meshName}/virtualRouter/{virtualRouterName}/routes/{routeName}";
+constexpr std::string_view kMesh = "/v20190125/meshes/{meshName}";
 constexpr RestFacts kRest[] = {
+    {"CreateMesh", "PUT", "/v20190125/meshes", "mesh"},
+    {"CreateVirtualNode", "PUT", "/v20190125/meshes/{meshName}/virtualNodes", "virtualNode"},
+    {"CreateVirtualRouter", "PUT", "/v20190125/meshes/{meshName}/virtualRouters", "virtualRouter"},
+    {"CreateRoute", "PUT", "/v20190125/meshes/{meshName}/virtualRouter/{virtualRouterName}/routes",
+     "route"},
+    {"CreateVirtualService", "PUT", "/v20190125/meshes/{meshName}/virtualServices",
+     "virtualService"},
+    {"CreateVirtualGateway", "PUT", "/v20190125/meshes/{meshName}/virtualGateways",
+     "virtualGateway"},
+    {"CreateGatewayRoute", "PUT",
+     "/v20190125/meshes/{meshName}/virtualGateway/{virtualGatewayName}/gatewayRoutes",
+     "gatewayRoute"},
     {"DescribeRoute", "GET", kRoute, "route"},
     {"UpdateRoute", "PUT", kRoute, "route"},
     {"ListRoutes", "GET", "/v20190125/meshes/{meshName}/virtualRouter/{virtualRouterName}/routes",
      ""},
-    {"DescribeMesh", "GET", "/v20190125/meshes/{meshName}", "mesh"},
+    {"DescribeMesh", "GET", kMesh, "mesh"},
 };
 
 std::string scalar(const Json& value) {

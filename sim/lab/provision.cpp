@@ -1,0 +1,242 @@
+#include "sim/lab/provision.h"
+
+#include <nlohmann/json.hpp>
+
+namespace coalmine::lab {
+namespace {
+
+/// Errors that say "it is there already", by service.
+bool exists_already(const aws::ServiceError& error) {
+  for (const std::string_view code :
+       {"ConflictException", "NamespaceAlreadyExists", "ServiceAlreadyExists",
+        "DuplicateLoadBalancerName", "DuplicateTargetGroupName", "DuplicateListener"}) {
+    if (error.code == code) return true;
+  }
+  // ECS: "Creation of service was not idempotent."
+  return error.code == "InvalidParameterException" &&
+         error.message.find("not idempotent") != std::string::npos;
+}
+
+class Provisioner {
+ public:
+  Provisioner(aws::Client& client, const ProvisionSettings& settings)
+      : client_(client), s_(settings), names_(settings.names) {}
+
+  Status run() {
+    TRY_STATUS(mesh());
+    if (s_.tasks) {
+      TRY_STATUS(discovery());
+      TRY_STATUS(tasks());
+    }
+    if (s_.load_balancer) TRY_STATUS(load_balancer());
+    return {};
+  }
+
+ private:
+  Status create(std::string_view service, std::string_view operation, const Json& input) {
+    const Result<Json> answer = client_.call(service, operation, input);
+    if (answer) return {};
+    if (client_.last_error() && exists_already(*client_.last_error())) return {};
+    return tl::unexpected(wrap(operation, answer.error()));
+  }
+  Result<Json> ask(std::string_view service, std::string_view operation, const Json& input) {
+    Result<Json> answer = client_.call(service, operation, input);
+    if (!answer) return tl::unexpected(wrap(operation, answer.error()));
+    return answer;
+  }
+  static Error wrap(std::string_view operation, Error error) {
+    error.message = fmt::format("{}: {}", operation, error.message);
+    return error;
+  }
+
+  Json http_listener(int port) const {
+    return Json::array({Json{{"portMapping", {{"port", port}, {"protocol", "http"}}}}});
+  }
+
+  // Steps 1 to 7: mesh, virtual nodes, router, service, route, gateway, gateway route.
+  Status mesh() {
+    const std::string router = names_.app + "-router", service = names_.app + "." + names_.domain;
+    TRY_STATUS(create("appmesh", "CreateMesh", {{"meshName", names_.mesh}}));
+    Json targets = Json::array();
+    for (const auto& [version, tasks] : s_.versions) {
+      const std::string node = names_.node(version);
+      TRY_STATUS(create(
+          "appmesh", "CreateVirtualNode",
+          {{"meshName", names_.mesh},
+           {"virtualNodeName", node},
+           {"spec",
+            {{"listeners", http_listener(s_.port)},
+             {"serviceDiscovery", {{"dns", {{"hostname", node + "." + names_.domain}}}}}}}}));
+      targets.push_back({{"virtualNode", node}, {"weight", targets.empty() ? 100 : 0}});
+    }
+    TRY_STATUS(create("appmesh", "CreateVirtualRouter",
+                      {{"meshName", names_.mesh},
+                       {"virtualRouterName", router},
+                       {"spec", {{"listeners", http_listener(s_.port)}}}}));
+    TRY_STATUS(
+        create("appmesh", "CreateVirtualService",
+               {{"meshName", names_.mesh},
+                {"virtualServiceName", service},
+                {"spec", {{"provider", {{"virtualRouter", {{"virtualRouterName", router}}}}}}}}));
+    TRY_STATUS(
+        create("appmesh", "CreateRoute",
+               {{"meshName", names_.mesh},
+                {"virtualRouterName", router},
+                {"routeName", names_.app + "-route"},
+                {"spec",
+                 {{"httpRoute",
+                   {{"match", {{"prefix", "/"}}}, {"action", {{"weightedTargets", targets}}}}}}}}));
+    TRY_STATUS(create("appmesh", "CreateVirtualGateway",
+                      {{"meshName", names_.mesh},
+                       {"virtualGatewayName", names_.app + "-gateway"},
+                       {"spec", {{"listeners", http_listener(s_.gateway_port)}}}}));
+    return create(
+        "appmesh", "CreateGatewayRoute",
+        {{"meshName", names_.mesh},
+         {"virtualGatewayName", names_.app + "-gateway"},
+         {"gatewayRouteName", names_.app + "-gateway-route"},
+         {"spec",
+          {{"httpRoute",
+            {{"match", {{"prefix", "/"}}},
+             {"action",
+              {{"target", {{"virtualService", {{"virtualServiceName", service}}}}}}}}}}}});
+  }
+
+  // Step 8, first half: names in Cloud Map.
+  Status discovery() {
+    TRY_STATUS(create("cloudmap", "CreatePrivateDnsNamespace",
+                      {{"Name", names_.domain},
+                       {"Vpc", "vpc-coalmine"},
+                       {"CreatorRequestId", "coalmine-" + names_.domain}}));
+    TRY(const Json listed, ask("cloudmap", "ListNamespaces", Json::object()));
+    std::string id;
+    for (const Json& one : listed.value("Namespaces", Json::array())) {
+      if (get_string(one, "Name") == names_.domain) id = get_string(one, "Id");
+    }
+    if (id.empty()) return error(ErrorKind::Failed, "namespace {} was not made", names_.domain);
+    for (const auto& [version, tasks] : s_.versions) {
+      const std::string name = names_.node(version);
+      TRY_STATUS(
+          create("cloudmap", "CreateService",
+                 {{"Name", name},
+                  {"NamespaceId", id},
+                  {"DnsConfig", {{"DnsRecords", Json::array({Json{{"Type", "A"}, {"TTL", 10}}})}}},
+                  {"HealthCheckCustomConfig", {{"FailureThreshold", 1}}}}));
+    }
+    TRY(const Json services, ask("cloudmap", "ListServices", Json::object()));
+    for (const Json& one : services.value("Services", Json::array())) {
+      registries_[get_string(one, "Name")] = get_string(one, "Arn");
+    }
+    return {};
+  }
+
+  Json container(const std::string& name, const std::string& image, std::vector<int> ports,
+                 Json environment) const {
+    Json mappings = Json::array();
+    for (const int port : ports) {
+      mappings.push_back({{"containerPort", port}, {"hostPort", port}, {"protocol", "tcp"}});
+    }
+    return {{"name", name},
+            {"image", image},
+            {"essential", true},
+            {"portMappings", mappings},
+            {"environment", std::move(environment)}};
+  }
+
+  Status service(const std::string& name, int tasks, const Json& containers, bool registered) {
+    TRY(const Json known, ask("ecs", "DescribeServices",
+                              {{"cluster", names_.cluster}, {"services", Json::array({name})}}));
+    for (const Json& one : known.value("services", Json::array())) {
+      if (get_string(one, "status") == "ACTIVE") return {};
+    }
+    TRY(const Json ignored, ask("ecs", "RegisterTaskDefinition",
+                                {{"family", name},
+                                 {"requiresCompatibilities", Json::array({"FARGATE"})},
+                                 {"networkMode", "awsvpc"},
+                                 {"cpu", "256"},
+                                 {"memory", "512"},
+                                 {"containerDefinitions", Json::array({containers})}}));
+    Json input = {{"cluster", names_.cluster},
+                  {"serviceName", name},
+                  {"taskDefinition", name},
+                  {"desiredCount", tasks},
+                  {"launchType", "FARGATE"},
+                  {"networkConfiguration",
+                   {{"awsvpcConfiguration", {{"subnets", Json::array({"subnet-coalmine"})}}}}}};
+    if (registered) {
+      input["serviceRegistries"] = Json::array({Json{{"registryArn", registries_[name]}}});
+    }
+    return create("ecs", "CreateService", input);
+  }
+
+  // Steps 8 to 10: cluster, both versions, the gateway.
+  Status tasks() {
+    TRY_STATUS(create("ecs", "CreateCluster", {{"clusterName", names_.cluster}}));
+    for (const auto& [version, tasks] : s_.versions) {
+      const std::string name = names_.node(version);
+      TRY_STATUS(service(
+          name, tasks, container(name, "coalmine/sample-app:" + version, {s_.port}, Json::array()),
+          true));
+    }
+    const std::string gateway = names_.app + "-gateway";
+    const std::string node = fmt::format("mesh/{}/virtualGateway/{}", names_.mesh, gateway);
+    return service(
+        gateway, 1,
+        container("envoy", "public.ecr.aws/appmesh/aws-appmesh-envoy:v1.29.12.1-prod",
+                  {s_.gateway_port, 9901},
+                  Json::array({Json{{"name", "APPMESH_VIRTUAL_NODE_NAME"}, {"value", node}}})),
+        false);
+  }
+
+  // The other way to split traffic: one listener, a weighted forward to a group per version.
+  Status load_balancer() {
+    TRY_STATUS(create("elbv2", "CreateLoadBalancer",
+                      {{"Name", names_.load_balancer},
+                       {"Type", "application"},
+                       {"Subnets", Json::array({"subnet-coalmine", "subnet-coalmine-2"})}}));
+    TRY(const Json balancers,
+        ask("elbv2", "DescribeLoadBalancers", {{"Names", Json::array({names_.load_balancer})}}));
+    const Json* list = find(balancers, "LoadBalancers");
+    if (list == nullptr || !list->is_array() || list->empty()) {
+      return error(ErrorKind::Failed, "load balancer {} was not made", names_.load_balancer);
+    }
+    Json groups = Json::array();
+    for (const auto& [version, tasks] : s_.versions) {
+      const std::string name = names_.node(version);
+      TRY_STATUS(create("elbv2", "CreateTargetGroup",
+                        {{"Name", name},
+                         {"Protocol", "HTTP"},
+                         {"Port", s_.port},
+                         {"TargetType", "ip"},
+                         {"VpcId", "vpc-coalmine"},
+                         {"HealthCheckPath", "/healthcheck"}}));
+      TRY(const Json found, ask("elbv2", "DescribeTargetGroups", {{"Names", Json::array({name})}}));
+      const Json* made = find(found, "TargetGroups");
+      if (made == nullptr || !made->is_array() || made->empty()) {
+        return error(ErrorKind::Failed, "target group {} was not made", name);
+      }
+      groups.push_back({{"TargetGroupArn", get_string((*made)[0], "TargetGroupArn")},
+                        {"Weight", groups.empty() ? 100 : 0}});
+    }
+    return create(
+        "elbv2", "CreateListener",
+        {{"LoadBalancerArn", get_string((*list)[0], "LoadBalancerArn")},
+         {"Protocol", "HTTP"},
+         {"Port", 80},
+         {"DefaultActions", Json::array({Json{{"Type", "forward"},
+                                              {"ForwardConfig", {{"TargetGroups", groups}}}}})}});
+  }
+
+  aws::Client& client_;
+  const ProvisionSettings& s_;
+  const LabNames& names_;
+  std::map<std::string, std::string> registries_;  ///< service name -> Cloud Map ARN
+};
+
+}  // namespace
+
+Status provision(aws::Client& client, const ProvisionSettings& settings) {
+  return Provisioner(client, settings).run();
+}
+
+}  // namespace coalmine::lab
