@@ -65,6 +65,7 @@ class Polling final : public ControlSource {
       stopping_ = true;
     }
     wake_.notify_all();
+    if (!route_thread_.joinable()) return;  // it never began
     routes_->interrupt();
     metric_thread_.join();
     route_thread_.join();

@@ -287,7 +287,7 @@ void Worker::adopt(std::shared_ptr<const traffic::RouteIndex> index,
     if (slot->listener != nullptr) {
       const auto& listener = *slot->listener->listener;
       slot->dialect = listener.dialect;
-      slot->name = listener.name.empty() ? fmt::format(":{}", slot->bound_port) : listener.name;
+      slot->name = listener.name.empty() ? fmt::format(":{}", slot->port) : listener.name;
     } else if (slot->fd >= 0) {
       close_listener(*slot);
     }
