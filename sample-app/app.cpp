@@ -77,6 +77,8 @@ Answer App::answer(const net::Request& request, TimePoint now) {
     inject(faults_.decide({path, fields(request.headers), path == kHealthPath}, now, random_),
            answer);
   }
+  // Whatever the body says (errors and wrong bodies say little), the version can be told.
+  answer.response.headers.add("X-Served-Version", version_);
   return answer;
 }
 

@@ -1,0 +1,300 @@
+#include "sim/lab/load_generator.h"
+
+#include <algorithm>
+#include <boost/asio.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <deque>
+#include <optional>
+#include <thread>
+
+namespace coalmine::lab {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
+using SteadyTime = std::chrono::steady_clock::time_point;
+using ErrorCode = boost::system::error_code;
+
+struct Arrival {
+  Duration due{};
+  std::size_t path = 0;
+};
+
+class Generator;
+
+/// One keep-alive connection: carries one request at a time.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(asio::io_context& io, Generator& owner) : socket_(io), timer_(io), owner_(owner) {}
+
+  void carry(const Arrival& arrival);
+  bool usable() const { return fresh_ || socket_.is_open(); }
+
+ private:
+  void connect();
+  void send();
+  void read();
+  void on_bytes(std::size_t n);
+  void fail(bool timed_out);
+  void finish();
+  void close() {
+    ErrorCode ignored;
+    socket_.close(ignored);
+    fresh_ = true;
+  }
+
+  tcp::socket socket_;
+  asio::steady_timer timer_;
+  Generator& owner_;
+  Arrival arrival_;
+  bool fresh_ = true;       ///< not connected yet
+  bool reused_ = false;     ///< this request goes out on a connection that has served before
+  std::uint64_t turn_ = 0;  ///< tells late callbacks from those of the present request
+  std::string request_;
+  std::array<char, 16384> chunk_{};
+  boost::beast::flat_buffer buffer_;
+  std::optional<http::response_parser<http::string_body>> parser_;
+  friend class Generator;
+};
+
+class Generator : public LoadGenerator {
+ public:
+  Generator(const LoadOptions& options, std::function<void(const LoadSample&)> on_sample)
+      : options_(options),
+        on_sample_(std::move(on_sample)),
+        random_(options.seed),
+        endpoint_(asio::ip::make_address(options.host), static_cast<std::uint16_t>(options.port)),
+        timer_(io_),
+        start_(std::chrono::steady_clock::now()) {
+    next_ = gap();
+    schedule();
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  ~Generator() override { stop(); }
+
+  void stop() override {
+    if (!thread_.joinable()) return;
+    asio::post(io_, [this] {
+      stopping_ = true;
+      timer_.cancel();
+    });
+    thread_.join();
+  }
+
+  Duration since_start() const { return std::chrono::steady_clock::now() - start_; }
+
+  void done(const std::shared_ptr<Connection>& connection, const LoadSample& sample) {
+    on_sample_(sample);
+    if (!waiting_.empty()) {
+      const Arrival next = waiting_.front();
+      waiting_.pop_front();
+      connection->carry(next);
+      return;
+    }
+    idle_.push_back(connection);
+    if (stopping_) drop_idle();
+  }
+
+  const LoadOptions& options() const { return options_; }
+  const tcp::endpoint& endpoint() const { return endpoint_; }
+
+ private:
+  Duration gap() {
+    const double mean = 1 / options_.rate_per_s;
+    return from_seconds(options_.poisson ? mean * random_.exponential() : mean);
+  }
+
+  void schedule() {
+    if (stopping_ || next_ >= options_.length || made_ >= options_.max_requests) {
+      stopping_ = true;
+      drop_idle();
+      return;
+    }
+    timer_.expires_at(start_ + next_);
+    timer_.async_wait([this](const ErrorCode&) {
+      const Duration now = since_start();
+      while (!stopping_ && next_ <= now && next_ < options_.length &&
+             made_ < options_.max_requests) {
+        arrive({next_, choose_path()});
+        ++made_;
+        next_ += gap();
+      }
+      schedule();
+    });
+  }
+
+  std::size_t choose_path() {
+    double u = random_.uniform();
+    for (std::size_t i = 0; i + 1 < options_.paths.size(); ++i) {
+      if (u < options_.paths[i].share) return i;
+      u -= options_.paths[i].share;
+    }
+    return options_.paths.size() - 1;
+  }
+
+  void arrive(const Arrival& arrival) {
+    if (!idle_.empty()) {
+      // The one that was used last: its connection is the least likely to be timed out.
+      const auto connection = std::move(idle_.back());
+      idle_.pop_back();
+      connection->carry(arrival);
+    } else if (connections_ < kMaxLoadConnections) {
+      ++connections_;
+      std::make_shared<Connection>(io_, *this)->carry(arrival);
+    } else if (waiting_.size() < kMaxLoadWaiting) {
+      waiting_.push_back(arrival);
+    } else {
+      LoadSample sample;
+      sample.due = arrival.due;
+      on_sample_(sample);
+    }
+  }
+
+  /// Idle connections keep nothing running: the loop ends when the last answer is in.
+  void drop_idle() { idle_.clear(); }
+
+  LoadOptions options_;
+  std::function<void(const LoadSample&)> on_sample_;
+  Random random_;
+  asio::io_context io_;
+  tcp::endpoint endpoint_;
+  asio::steady_timer timer_;
+  SteadyTime start_;
+  Duration next_{};
+  std::uint64_t made_ = 0;
+  bool stopping_ = false;
+  std::size_t connections_ = 0;
+  std::vector<std::shared_ptr<Connection>> idle_;
+  std::deque<Arrival> waiting_;
+  std::thread thread_;
+};
+
+void Connection::carry(const Arrival& arrival) {
+  arrival_ = arrival;
+  reused_ = !fresh_;
+  ++turn_;
+  request_ = fmt::format("GET {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: coalmine-load\r\n\r\n",
+                         owner_.options().paths[arrival.path].path, owner_.options().host,
+                         owner_.options().port);
+  timer_.expires_after(owner_.options().timeout);
+  timer_.async_wait([self = shared_from_this(), turn = turn_](const ErrorCode& error) {
+    if (!error && turn == self->turn_) self->fail(true);
+  });
+  fresh_ ? connect() : send();
+}
+
+void Connection::connect() {
+  parser_.reset();
+  buffer_.clear();
+  socket_.async_connect(owner_.endpoint(),
+                        [self = shared_from_this(), turn = turn_](const ErrorCode& error) {
+                          if (turn != self->turn_) return;
+                          if (error) return self->fail(false);
+                          ErrorCode ignored;
+                          self->socket_.set_option(tcp::no_delay(true), ignored);
+                          self->fresh_ = false;
+                          self->send();
+                        });
+}
+
+void Connection::send() {
+  parser_.emplace();
+  parser_->body_limit(16 << 20);
+  asio::async_write(socket_, asio::buffer(request_),
+                    [self = shared_from_this(), turn = turn_](const ErrorCode& error, std::size_t) {
+                      if (turn != self->turn_) return;
+                      error ? self->fail(false) : self->read();
+                    });
+}
+
+void Connection::read() {
+  socket_.async_read_some(asio::buffer(chunk_), [self = shared_from_this(), turn = turn_](
+                                                    const ErrorCode& error, std::size_t n) {
+    if (turn != self->turn_) return;
+    if (!error) return self->on_bytes(n);
+    ErrorCode ended;
+    if (error == asio::error::eof && self->parser_->got_some()) self->parser_->put_eof(ended);
+    const bool whole = self->parser_->is_done() && !ended;
+    whole ? self->finish() : self->fail(false);
+  });
+}
+
+void Connection::on_bytes(std::size_t n) {
+  asio::buffer_copy(buffer_.prepare(n), asio::buffer(chunk_, n));
+  buffer_.commit(n);
+  parser_->eager(true);
+  ErrorCode error;
+  const std::size_t used = parser_->put(buffer_.data(), error);
+  buffer_.consume(used);
+  if (error && error != http::error::need_more) return fail(false);
+  parser_->is_done() ? finish() : read();
+}
+
+void Connection::fail(bool timed_out) {
+  const bool untouched = !parser_ || !parser_->got_some();
+  close();
+  // An idle connection may end at any time; a GET that got no byte goes out once more.
+  if (reused_ && untouched && !timed_out) {
+    reused_ = false;
+    ++turn_;
+    timer_.expires_after(owner_.options().timeout);
+    timer_.async_wait([self = shared_from_this(), turn = turn_](const ErrorCode& error) {
+      if (!error && turn == self->turn_) self->fail(true);
+    });
+    return connect();
+  }
+  LoadSample sample;
+  sample.due = arrival_.due;
+  sample.latency = owner_.since_start() - arrival_.due;
+  sample.timed_out = timed_out;
+  if (parser_ && parser_->is_header_done()) {
+    sample.truncated = true;
+    sample.version = std::string(parser_->get()["X-Served-Version"]);
+  }
+  ++turn_;
+  timer_.cancel();
+  parser_.reset();
+  owner_.done(shared_from_this(), sample);
+}
+
+void Connection::finish() {
+  const auto& response = parser_->get();
+  LoadSample sample;
+  sample.due = arrival_.due;
+  sample.latency = owner_.since_start() - arrival_.due;
+  sample.status = static_cast<int>(response.result_int());
+  sample.version = std::string(response["X-Served-Version"]);
+  sample.reason = std::string(response["X-Coalmine-Reason"]);
+  // The sample app's answers name the version in their body; its wrong ones do not.
+  sample.wrong = sample.status == 200 && !sample.version.empty() &&
+                 response.body().find(sample.version) == std::string::npos;
+  if (!response.keep_alive()) close();
+  ++turn_;
+  timer_.cancel();
+  parser_.reset();
+  owner_.done(shared_from_this(), sample);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LoadGenerator>> LoadGenerator::start(
+    const LoadOptions& options, std::function<void(const LoadSample&)> on_sample) {
+  ErrorCode failed;
+  const auto address = asio::ip::make_address(options.host, failed);
+  if (failed || !address.is_loopback()) {
+    return error("load goes to loopback addresses only, not to \"{}\"", options.host);
+  }
+  if (!(options.rate_per_s > 0 && options.rate_per_s <= kMaxLoadPerS)) {
+    return error("the load would be {} requests per second, allowed are up to {}",
+                 options.rate_per_s, kMaxLoadPerS);
+  }
+  if (options.max_requests > kMaxLoadRequests) {
+    return error("the load would be {} requests, allowed are up to {}", options.max_requests,
+                 kMaxLoadRequests);
+  }
+  return std::make_unique<Generator>(options, std::move(on_sample));
+}
+
+}  // namespace coalmine::lab

@@ -1,0 +1,131 @@
+// Open-loop load against a small server: every arrival is accounted for, once.
+#include "sim/lab/load_generator.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <mutex>
+#include <thread>
+
+#include "sim/net/http.h"
+
+namespace coalmine::lab {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Collected {
+  std::mutex mutex;
+  std::vector<LoadSample> samples;
+  std::size_t size() {
+    const std::lock_guard lock(mutex);
+    return samples.size();
+  }
+};
+
+/// Runs the whole load and returns what its users saw.
+std::vector<LoadSample> run(LoadOptions options) {
+  Collected collected;
+  auto load = LoadGenerator::start(options, [&collected](const LoadSample& sample) {
+    const std::lock_guard lock(collected.mutex);
+    collected.samples.push_back(sample);
+  });
+  EXPECT_TRUE(load);
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  while (collected.size() < options.max_requests && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(5ms);
+  }
+  (*load)->stop();
+  return collected.samples;
+}
+
+LoadOptions to(int port, std::uint64_t requests) {
+  LoadOptions options;
+  options.port = port;
+  options.rate_per_s = 2000;
+  options.max_requests = requests;
+  options.length = 60s;
+  return options;
+}
+
+TEST(LoadGenerator, MakesExactlyTheRequestsAskedForAndStops) {
+  std::atomic<int> served{0};
+  const auto server = net::Server::listen("127.0.0.1", 0, [&served](const net::Request&) {
+    ++served;
+    net::Response response = net::text_response(200, "from v1");
+    response.headers.add("X-Served-Version", "v1");
+    return response;
+  });
+  ASSERT_TRUE(server);
+  const std::vector<LoadSample> samples = run(to((*server)->port(), 400));
+  EXPECT_EQ(samples.size(), 400u);
+  EXPECT_EQ(served, 400);
+  for (const LoadSample& sample : samples) {
+    EXPECT_EQ(sample.status, 200);
+    EXPECT_EQ(sample.version, "v1");
+    EXPECT_FALSE(sample.wrong);
+  }
+}
+
+TEST(LoadGenerator, TellsResetsTruncatedAndWrongBodiesApart) {
+  const auto server = net::Server::listen("127.0.0.1", 0, [](const net::Request& request) {
+    net::Response response = net::text_response(200, request.path() == "/wrong" ? "?" : "from v1");
+    response.headers.add("X-Served-Version", "v1");
+    if (request.path() == "/reset") response.misbehaviour = net::Misbehaviour::Reset;
+    if (request.path() == "/cut") response.misbehaviour = net::Misbehaviour::Truncate;
+    return response;
+  });
+  ASSERT_TRUE(server);
+  const auto one = [&](const char* path) {
+    LoadOptions options = to((*server)->port(), 1);
+    options.paths = {{path, 1}};
+    return run(options).at(0);
+  };
+  EXPECT_EQ(one("/reset").status, 0);
+  EXPECT_FALSE(one("/reset").truncated);
+  EXPECT_TRUE(one("/cut").truncated);
+  EXPECT_EQ(one("/cut").version, "v1");
+  EXPECT_TRUE(one("/wrong").wrong);
+}
+
+TEST(LoadGenerator, PathsGetTheirShares) {
+  std::atomic<int> checkout{0};
+  const auto server = net::Server::listen("127.0.0.1", 0, [&checkout](const net::Request& r) {
+    if (r.path() == "/checkout") ++checkout;
+    return net::text_response(200, "ok");
+  });
+  ASSERT_TRUE(server);
+  LoadOptions options = to((*server)->port(), 1000);
+  options.paths = {{"/checkout", 0.2}, {"/", 0.8}};
+  run(options);
+  EXPECT_LT(std::fabs(checkout - 200.0), 5 * std::sqrt(1000 * 0.2 * 0.8));
+}
+
+TEST(LoadGenerator, NobodyThereIsAnAnswerToo) {
+  int port = 0;
+  {
+    const auto server = net::Server::listen(
+        "127.0.0.1", 0, [](const net::Request&) { return net::text_response(200, ""); });
+    port = (*server)->port();
+  }
+  for (const LoadSample& sample : run(to(port, 20))) EXPECT_EQ(sample.status, 0);
+}
+
+TEST(LoadGenerator, RefusesOtherMachinesAndTooMuch) {
+  LoadOptions options;
+  options.host = "192.0.2.1";
+  EXPECT_FALSE(LoadGenerator::start(options, {}));
+  options.host = "not an address";
+  EXPECT_FALSE(LoadGenerator::start(options, {}));
+  options.host = "127.0.0.1";
+  options.rate_per_s = kMaxLoadPerS + 1;
+  EXPECT_FALSE(LoadGenerator::start(options, {}));
+  options.rate_per_s = 1;
+  options.max_requests = kMaxLoadRequests + 1;
+  EXPECT_FALSE(LoadGenerator::start(options, {}));
+}
+
+}  // namespace
+}  // namespace coalmine::lab
