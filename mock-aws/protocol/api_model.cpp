@@ -10,13 +10,18 @@ namespace coalmine::mock {
 namespace {
 
 std::optional<ShapeType> shape_type(std::string_view name) {
-  static const std::map<std::string_view, ShapeType> kTypes = {
-      {"structure", ShapeType::Structure}, {"list", ShapeType::List},
-      {"map", ShapeType::Map},             {"string", ShapeType::String},
-      {"character", ShapeType::String},    {"blob", ShapeType::Blob},
-      {"boolean", ShapeType::Boolean},     {"integer", ShapeType::Integer},
-      {"long", ShapeType::Integer},        {"float", ShapeType::Float},
-      {"double", ShapeType::Float},        {"timestamp", ShapeType::Timestamp}};
+  static const std::map<std::string_view, ShapeType> kTypes = {{"structure", ShapeType::Structure},
+                                                               {"list", ShapeType::List},
+                                                               {"map", ShapeType::Map},
+                                                               {"string", ShapeType::String},
+                                                               {"character", ShapeType::String},
+                                                               {"blob", ShapeType::Blob},
+                                                               {"boolean", ShapeType::Boolean},
+                                                               {"integer", ShapeType::Integer},
+                                                               {"long", ShapeType::Integer},
+                                                               {"float", ShapeType::Float},
+                                                               {"double", ShapeType::Float},
+                                                               {"timestamp", ShapeType::Timestamp}};
   const auto it = kTypes.find(name);
   if (it == kTypes.end()) return std::nullopt;
   return it->second;
@@ -84,7 +89,8 @@ Status read_constraints(const Json& facts, Shape& shape) {
 
 Status read_shape(const Json& facts, const Shapes& shapes, Shape& shape) {
   const auto type = shape_type(get_string(facts, "type"));
-  if (!type) return error("shape {} has the unknown type {}", shape.name, get_string(facts, "type"));
+  if (!type)
+    return error("shape {} has the unknown type {}", shape.name, get_string(facts, "type"));
   shape.type = *type;
   shape.is_union = get_bool(facts, "union");
   shape.is_document = get_bool(facts, "document");

@@ -1,7 +1,8 @@
-// Smithy RPC v2 CBOR (RFC 8949), as CloudWatch's newer clients speak it. Reading is
-// nlohmann's; writing is ours, because timestamps need tag 1, which nlohmann cannot write.
+// Smithy RPC v2 CBOR (RFC 8949), as CloudWatch's newer clients speak it.
 #include <bit>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "mock-aws/protocol/coerce.h"
 #include "mock-aws/protocol/request.h"
@@ -44,7 +45,8 @@ void append_scalar(std::string& out, const Json& value) {
     append_head(out, 0, value.get<std::uint64_t>());
   } else if (value.is_number_integer()) {
     const auto number = value.get<std::int64_t>();
-    append_head(out, number < 0 ? 1 : 0, static_cast<std::uint64_t>(number < 0 ? -1 - number : number));
+    append_head(out, number < 0 ? 1 : 0,
+                static_cast<std::uint64_t>(number < 0 ? -1 - number : number));
   } else if (value.is_number_float()) {
     append_double(out, value.get<double>());
   } else if (value.is_string()) {
@@ -93,27 +95,161 @@ net::Response cbor_response(int status, std::string body) {
   return response;
 }
 
-/// Depth of arrays and maps, without building them: nlohmann's CBOR reader recurses.
-class DepthCheck : public nlohmann::json_sax<Json> {
+/// Reads one item after another; own code because nlohmann's reader knows no tag 1 and recurses
+/// without a limit. Tags are skipped: an epoch time is its number.
+class CborReader {
  public:
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override { return ++depth_ <= kMaxJsonDepth; }
-  bool key(string_t&) override { return true; }
-  bool end_object() override { return --depth_, true; }
-  bool start_array(std::size_t) override { return ++depth_ <= kMaxJsonDepth; }
-  bool end_array() override { return --depth_, true; }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
-    return false;
+  explicit CborReader(std::string_view bytes) : bytes_(bytes) {}
+
+  /// The one item that the bytes hold; nullopt: damaged, nested too deeply or followed by more.
+  std::optional<Json> whole() {
+    auto value = item(0);
+    return at_ == bytes_.size() ? value : std::nullopt;
   }
 
  private:
-  int depth_ = 0;
+  using Item = std::optional<Json>;
+
+  bool at_break() const { return at_ < bytes_.size() && bytes_[at_] == '\xFF'; }
+
+  std::optional<std::uint64_t> number(std::size_t length) {
+    if (length > bytes_.size() - at_) return std::nullopt;
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < length; ++i) {
+      value = value << 8 | static_cast<unsigned char>(bytes_[at_++]);
+    }
+    return value;
+  }
+
+  /// The count, length or value of a head; info 24 to 27 say in how many bytes it follows.
+  std::optional<std::uint64_t> argument(int info) {
+    if (info < 24) return static_cast<std::uint64_t>(info);
+    if (info > 27) return std::nullopt;
+    return number(std::size_t{1} << (info - 24));
+  }
+
+  Item item(int depth) {
+    if (depth > kMaxJsonDepth || at_ >= bytes_.size()) return std::nullopt;
+    const auto lead = static_cast<unsigned char>(bytes_[at_++]);
+    const int major = lead >> 5, info = lead & 31;
+    switch (major) {
+      case 0:
+      case 1:
+        return integer(major == 1, info);
+      case 2:
+      case 3:
+        return text(major, info);
+      case 4:
+        return array(info, depth);
+      case 5:
+        return map(info, depth);
+      case 6:
+        return argument(info) ? item(depth + 1) : std::nullopt;
+      default:
+        return simple(info);
+    }
+  }
+
+  Item integer(bool negative, int info) {
+    const auto value = argument(info);
+    if (!value || (negative && *value > std::uint64_t{1} << 62)) return std::nullopt;
+    if (negative) return Json(-1 - static_cast<std::int64_t>(*value));
+    return Json(*value);
+  }
+
+  Item text(int major, int info) {
+    std::string joined;
+    if (info != 31) {
+      const auto length = argument(info);
+      if (!length || *length > bytes_.size() - at_) return std::nullopt;
+      joined = bytes_.substr(at_, *length);
+      at_ += *length;
+    } else {
+      while (!at_break()) {
+        if (at_ >= bytes_.size() || static_cast<unsigned char>(bytes_[at_]) >> 5 != major) {
+          return std::nullopt;
+        }
+        const int part = static_cast<unsigned char>(bytes_[at_++]) & 31;
+        const auto length = argument(part);
+        if (!length || *length > bytes_.size() - at_) return std::nullopt;
+        joined += bytes_.substr(at_, *length);
+        at_ += *length;
+      }
+      ++at_;
+    }
+    if (major == 3) return Json(std::move(joined));
+    return Json::binary(std::vector<std::uint8_t>(joined.begin(), joined.end()));
+  }
+
+  /// Whether another entry comes; eats the break of an indefinite container.
+  std::optional<bool> more(int info, std::uint64_t& left) {
+    if (info != 31) return left-- > 0;
+    if (at_ >= bytes_.size()) return std::nullopt;
+    if (!at_break()) return true;
+    ++at_;
+    return false;
+  }
+
+  Item array(int info, int depth) {
+    std::optional<std::uint64_t> left = info == 31 ? 0 : argument(info);
+    if (!left) return std::nullopt;
+    Json result = Json::array();
+    while (true) {
+      const auto next = more(info, *left);
+      if (!next) return std::nullopt;
+      if (!*next) return result;
+      auto element = item(depth + 1);
+      if (!element) return std::nullopt;
+      result.push_back(*std::move(element));
+    }
+  }
+
+  Item map(int info, int depth) {
+    std::optional<std::uint64_t> left = info == 31 ? 0 : argument(info);
+    if (!left) return std::nullopt;
+    Json result = Json::object();
+    while (true) {
+      const auto next = more(info, *left);
+      if (!next) return std::nullopt;
+      if (!*next) return result;
+      const auto key = item(depth + 1);
+      if (!key || !key->is_string()) return std::nullopt;
+      auto element = item(depth + 1);
+      if (!element) return std::nullopt;
+      result[key->get<std::string>()] = *std::move(element);
+    }
+  }
+
+  Item simple(int info) {
+    if (info == 20 || info == 21) return Json(info == 21);
+    if (info == 22 || info == 23) return Json(nullptr);
+    if (info < 25 || info > 27) return std::nullopt;
+    const auto bits = number(std::size_t{1} << (info - 24));
+    if (!bits) return std::nullopt;
+    if (info == 25) return Json(half(static_cast<std::uint32_t>(*bits)));
+    if (info == 26) {
+      return Json(static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(*bits))));
+    }
+    return Json(std::bit_cast<double>(*bits));
+  }
+
+  /// RFC 8949, appendix D.
+  static double half(std::uint32_t bits) {
+    const int exponent = static_cast<int>(bits >> 10 & 31);
+    const auto fraction = static_cast<double>(bits & 1023);
+    double value = 0;
+    if (exponent == 0) {
+      value = std::ldexp(fraction, -24);
+    } else if (exponent != 31) {
+      value = std::ldexp(fraction + 1024, exponent - 25);
+    } else {
+      value = fraction == 0 ? HUGE_VAL : NAN;
+    }
+    return (bits & 0x8000) != 0 ? -value : value;
+  }
+
+  std::string_view bytes_;
+  std::size_t at_ = 0;
 };
 
 }  // namespace
@@ -125,14 +261,9 @@ Reply read_cbor(const Route& route, std::string_view body) {
   };
   Json input = Json::object();
   if (!body.empty()) {
-    DepthCheck depth;
-    if (!Json::sax_parse(body.begin(), body.end(), &depth, Json::input_format_t::cbor, true) &&
-        body.size() > static_cast<std::size_t>(kMaxJsonDepth)) {
-      // Tags make the check fail too; only a body that could be deep is refused for it.
-      static_cast<void>(depth);
-    }
-    input = Json::from_cbor(body.begin(), body.end(), true, false,
-                            Json::cbor_tag_handler_t::ignore);
+    auto parsed = CborReader(body).whole();
+    if (!parsed) return bad("the body is not valid CBOR or nested too deeply");
+    input = *std::move(parsed);
     if (!input.is_object()) return bad("the body must be a CBOR map");
   }
   if (route.operation->input == nullptr) return Json::object();

@@ -13,27 +13,43 @@ using Problem = std::optional<std::string>;
 
 const char* token_name(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::null: return "NULL_VALUE";
-    case Json::value_t::object: return "START_OBJECT";
-    case Json::value_t::array: return "START_ARRAY";
-    case Json::value_t::string: return "STRING_VALUE";
-    case Json::value_t::boolean: return value.get<bool>() ? "TRUE_VALUE" : "FALSE_VALUE";
-    case Json::value_t::number_float: return "DECIMAL_VALUE";
-    default: return "NUMBER_VALUE";
+    case Json::value_t::null:
+      return "NULL_VALUE";
+    case Json::value_t::object:
+      return "START_OBJECT";
+    case Json::value_t::array:
+      return "START_ARRAY";
+    case Json::value_t::string:
+      return "STRING_VALUE";
+    case Json::value_t::boolean:
+      return value.get<bool>() ? "TRUE_VALUE" : "FALSE_VALUE";
+    case Json::value_t::number_float:
+      return "DECIMAL_VALUE";
+    default:
+      return "NUMBER_VALUE";
   }
 }
 
 const char* type_name(ShapeType type) {
   switch (type) {
-    case ShapeType::Structure: return "a structure";
-    case ShapeType::List: return "a list";
-    case ShapeType::Map: return "a map";
-    case ShapeType::String: return "a String";
-    case ShapeType::Blob: return "a Blob";
-    case ShapeType::Boolean: return "a Boolean";
-    case ShapeType::Integer: return "an Integer";
-    case ShapeType::Float: return "a Double";
-    case ShapeType::Timestamp: return "a Timestamp";
+    case ShapeType::Structure:
+      return "a structure";
+    case ShapeType::List:
+      return "a list";
+    case ShapeType::Map:
+      return "a map";
+    case ShapeType::String:
+      return "a String";
+    case ShapeType::Blob:
+      return "a Blob";
+    case ShapeType::Boolean:
+      return "a Boolean";
+    case ShapeType::Integer:
+      return "an Integer";
+    case ShapeType::Float:
+      return "a Double";
+    case ShapeType::Timestamp:
+      return "a Timestamp";
   }
   return "a value";
 }
@@ -120,10 +136,12 @@ Problem coerce(const Shape& shape, Json& value, const std::string& path) {
       return value.is_string() ? std::nullopt : Problem(wrong(shape, value, path));
     case ShapeType::Boolean:
       return value.is_boolean() ? std::nullopt : Problem(wrong(shape, value, path));
-    case ShapeType::Integer: return coerce_integer(shape, value, path);
+    case ShapeType::Integer:
+      return coerce_integer(shape, value, path);
     case ShapeType::Float:
       return value.is_number() ? std::nullopt : Problem(wrong(shape, value, path));
-    case ShapeType::Timestamp: return coerce_timestamp(shape, value, path);
+    case ShapeType::Timestamp:
+      return coerce_timestamp(shape, value, path);
   }
   return std::nullopt;
 }
@@ -175,17 +193,21 @@ Json shape_output(const Shape& shape, const Json& value) {
 std::optional<Json> scalar_from_text(const Shape& shape, const std::string& text) {
   switch (shape.type) {
     case ShapeType::String:
-    case ShapeType::Blob: return Json(text);
+    case ShapeType::Blob:
+      return Json(text);
     case ShapeType::Boolean:
       if (text == "true" || text == "True") return Json(true);
       if (text == "false" || text == "False") return Json(false);
       return std::nullopt;
-    case ShapeType::Integer: return number_from<std::int64_t>(text);
-    case ShapeType::Float: return number_from<double>(text);
+    case ShapeType::Integer:
+      return number_from<std::int64_t>(text);
+    case ShapeType::Float:
+      return number_from<double>(text);
     case ShapeType::Timestamp:
       if (const auto seconds = parse_timestamp(text)) return Json(*seconds);
       return std::nullopt;
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 

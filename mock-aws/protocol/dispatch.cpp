@@ -24,8 +24,11 @@ const std::map<std::string_view, std::string_view>& targets() {
 /// Query API version -> model. Versions are unique among the services here.
 const std::map<std::string_view, std::string_view>& versions() {
   static const std::map<std::string_view, std::string_view> kVersions = {
-      {"2010-05-08", "iam"},   {"2010-08-01", "cloudwatch"}, {"2011-06-15", "sts"},
-      {"2015-12-01", "elbv2"}, {"2016-11-15", "ec2"}};
+      {"2010-05-08", "iam"},
+      {"2010-08-01", "cloudwatch"},
+      {"2011-06-15", "sts"},
+      {"2015-12-01", "elbv2"},
+      {"2016-11-15", "ec2"}};
   return kVersions;
 }
 

@@ -9,7 +9,7 @@
   X(appmesh) X(cloudwatch) X(ec2) X(ecr) X(ecs) X(elbv2) X(iam) X(logs) X(servicediscovery) X(sts)
 
 extern "C" {
-#define DECLARE(name)                    \
+#define DECLARE(name)                        \
   extern const char coalmine_model_##name[]; \
   extern const char coalmine_model_##name##_end[];
 COALMINE_MODELS(DECLARE)

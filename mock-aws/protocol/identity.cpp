@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "mock-aws/protocol/account_key.h"
+#include "mock-aws/protocol/account.h"
 
 namespace coalmine::mock {
 namespace {
@@ -46,11 +46,11 @@ std::optional<AuthProblem> check_time(const net::Request& request, const Caller&
                        "Date must be in ISO-8601 'basic format' in X-Amz-Date."};
   }
   if (basic(*signed_at).substr(0, 8) != caller.claim->date) {
-    return AuthProblem{AuthFailure::BadSignature,
-                       fmt::format("Date in Credential scope does not match YYYYMMDD from ISO-8601 "
-                                   "version of date from HTTP: '{}' != '{}', from '{}'.",
-                                   caller.claim->date, basic(*signed_at).substr(0, 8),
-                                   basic(*signed_at))};
+    return AuthProblem{
+        AuthFailure::BadSignature,
+        fmt::format("Date in Credential scope does not match YYYYMMDD from ISO-8601 "
+                    "version of date from HTTP: '{}' != '{}', from '{}'.",
+                    caller.claim->date, basic(*signed_at).substr(0, 8), basic(*signed_at))};
   }
   const Duration allowed = lifetime(request, caller);
   const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(allowed).count();
@@ -85,7 +85,7 @@ Caller identify_caller(const net::Request& request) {
   caller.access_key = claim->access_key;
   caller.signing_name = claim->service;
   if (!claim->region.empty()) caller.scope.region = claim->region;
-  if (const auto account = account_of_key(claim->access_key)) caller.scope.account = *account;
+  caller.scope.account = account_of_key(claim->access_key);
   caller.claim = *std::move(claim);
   return caller;
 }

@@ -8,8 +8,7 @@ namespace coalmine::mock {
 namespace {
 
 tl::unexpected<AwsError> bad_body(Protocol protocol, std::string message) {
-  return tl::unexpected<AwsError>(
-      generic_error(protocol, Failure::BadBody, std::move(message)));
+  return tl::unexpected<AwsError>(generic_error(protocol, Failure::BadBody, std::move(message)));
 }
 
 Reply parse_object(Protocol protocol, std::string_view body) {
@@ -33,8 +32,8 @@ Reply add_bound(const Member& member, const std::vector<std::string>& values, Js
   }
   auto scalar = scalar_from_text(shape, values.front());
   if (!scalar) {
-    return bad_body(Protocol::RestJson, fmt::format("'{}' is not a valid value for '{}'",
-                                                    values.front(), member.name));
+    return bad_body(Protocol::RestJson,
+                    fmt::format("'{}' is not a valid value for '{}'", values.front(), member.name));
   }
   input[member.name] = *std::move(scalar);
   return Json();

@@ -18,7 +18,7 @@ Ranges negated(Ranges ranges) {
   char32_t next = 0;
   for (const auto& [low, high] : ranges) {
     if (low > next) result.emplace_back(next, low - 1);
-    next = std::max(next, high + 1);
+    next = std::max<char32_t>(next, high + 1);
   }
   if (next <= kLastCodePoint) result.emplace_back(next, kLastCodePoint);
   return result;
@@ -29,13 +29,20 @@ std::optional<Ranges> named_class(char name) {
   const Ranges word = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
   const Ranges space = {{'\t', '\r'}, {' ', ' '}};
   switch (name) {
-    case 'd': return digits;
-    case 'D': return negated(digits);
-    case 'w': return word;
-    case 'W': return negated(word);
-    case 's': return space;
-    case 'S': return negated(space);
-    default: return std::nullopt;
+    case 'd':
+      return digits;
+    case 'D':
+      return negated(digits);
+    case 'w':
+      return word;
+    case 'W':
+      return negated(word);
+    case 's':
+      return space;
+    case 'S':
+      return negated(space);
+    default:
+      return std::nullopt;
   }
 }
 
@@ -309,7 +316,9 @@ void Pattern::follow(int start, std::size_t at, const std::u32string& text,
     visited = 1;
     const Instruction& i = program_[static_cast<std::size_t>(pc)];
     switch (i.op) {
-      case Op::Jump: todo.push_back(i.a); break;
+      case Op::Jump:
+        todo.push_back(i.a);
+        break;
       case Op::Split:
         todo.push_back(i.b);
         todo.push_back(i.a);
@@ -324,7 +333,8 @@ void Pattern::follow(int start, std::size_t at, const std::u32string& text,
       case Op::NotAhead:
         if (run(i.b, at, text, false) == (i.op == Op::Ahead)) todo.push_back(i.a);
         break;
-      default: states.push_back(pc);
+      default:
+        states.push_back(pc);
     }
   }
 }
@@ -359,8 +369,12 @@ std::u32string code_points(std::string_view utf8) {
   result.reserve(utf8.size());
   for (std::size_t i = 0; i < utf8.size();) {
     const auto lead = static_cast<unsigned char>(utf8[i]);
-    const std::size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3
-                               : lead < 0xF5 ? 4 : 0;
+    const std::size_t length = lead < 0x80   ? 1
+                               : lead < 0xC2 ? 0
+                               : lead < 0xE0 ? 2
+                               : lead < 0xF0 ? 3
+                               : lead < 0xF5 ? 4
+                                             : 0;
     char32_t value = length <= 1 ? lead : lead & (0x7Fu >> length);
     bool good = length > 0 && i + length <= utf8.size();
     for (std::size_t k = 1; good && k < length; ++k) {

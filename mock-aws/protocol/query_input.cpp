@@ -46,10 +46,14 @@ class FormReader {
  private:
   Json value(const Shape& shape, const Node& node, const std::string& path) {
     switch (shape.type) {
-      case ShapeType::Structure: return structure(shape, node, path + ".");
-      case ShapeType::List: return list(shape, node, path);
-      case ShapeType::Map: return map(shape, node, path);
-      default: return scalar(shape, node, path);
+      case ShapeType::Structure:
+        return structure(shape, node, path + ".");
+      case ShapeType::List:
+        return list(shape, node, path);
+      case ShapeType::Map:
+        return map(shape, node, path);
+      default:
+        return scalar(shape, node, path);
     }
   }
 
@@ -139,9 +143,11 @@ Reply read_query(const Route& route, const net::Request& request, std::string_vi
   FormReader reader(route.protocol == Protocol::Ec2);
   Json input = reader.structure(*route.operation->input, root, "");
   if (!reader.problem().empty()) {
-    return tl::unexpected<AwsError>(AwsError{
-        route.protocol == Protocol::Ec2 ? "InvalidParameterValue" : "MalformedInput",
-        reader.problem(), 400, {}});
+    return tl::unexpected<AwsError>(
+        AwsError{route.protocol == Protocol::Ec2 ? "InvalidParameterValue" : "MalformedInput",
+                 reader.problem(),
+                 400,
+                 {}});
   }
   return input;
 }

@@ -16,14 +16,27 @@ class Validator {
   void check(const Shape& shape, const Json& value) {
     if (shape.is_document || problems_.size() >= kMaxProblems) return;
     switch (shape.type) {
-      case ShapeType::Structure: check_structure(shape, value); break;
-      case ShapeType::List: check_list(shape, value); break;
-      case ShapeType::Map: check_map(shape, value); break;
-      case ShapeType::String: check_string(shape, value); break;
-      case ShapeType::Blob: check_length(shape, value, blob_bytes(value)); break;
+      case ShapeType::Structure:
+        check_structure(shape, value);
+        break;
+      case ShapeType::List:
+        check_list(shape, value);
+        break;
+      case ShapeType::Map:
+        check_map(shape, value);
+        break;
+      case ShapeType::String:
+        check_string(shape, value);
+        break;
+      case ShapeType::Blob:
+        check_length(shape, value, blob_bytes(value));
+        break;
       case ShapeType::Integer:
-      case ShapeType::Float: check_range(shape, value); break;
-      default: break;
+      case ShapeType::Float:
+        check_range(shape, value);
+        break;
+      default:
+        break;
     }
   }
   std::vector<Problem> take() { return std::move(problems_); }
@@ -112,8 +125,9 @@ class Validator {
   }
 
   static std::size_t length_of(const std::string& utf8) {
-    return static_cast<std::size_t>(std::count_if(
-        utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+    return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) {
+      return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    }));
   }
 
   static std::size_t blob_bytes(const Json& value) {
@@ -128,7 +142,8 @@ class Validator {
   void check_enum(const Shape& shape, const Json& value, const std::string& text) {
     const auto& allowed = shape.enum_values;
     if (std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return;
-    report(value, fmt::format("Member must satisfy enum value set: [{}]", fmt::join(allowed, ", ")));
+    report(value,
+           fmt::format("Member must satisfy enum value set: [{}]", fmt::join(allowed, ", ")));
   }
 
   void check_length(const Shape& shape, const Json& value, std::size_t length) {
@@ -185,21 +200,25 @@ AwsError validation_error(std::string_view service, const std::vector<Problem>& 
   if (service == "ec2") {
     if (first.missing) {
       return {"MissingParameter",
-              fmt::format("The request must contain the parameter {}", first.path), 400, {}};
+              fmt::format("The request must contain the parameter {}", first.path),
+              400,
+              {}};
     }
     return {"InvalidParameterValue",
             fmt::format("Value ({}) for parameter {} is invalid. {}", first.value, first.path,
                         first.constraint),
-            400, {}};
+            400,
+            {}};
   }
   if (service == "ecr") {
     return {validation_code(service),
             fmt::format("Invalid parameter at '{}' failed to satisfy constraint: '{}'", first.path,
                         ecr_constraint(first.constraint)),
-            0, {}};
+            0,
+            {}};
   }
-  std::string text =
-      fmt::format("{} validation error{} detected: ", problems.size(), problems.size() == 1 ? "" : "s");
+  std::string text = fmt::format("{} validation error{} detected: ", problems.size(),
+                                 problems.size() == 1 ? "" : "s");
   for (std::size_t i = 0; i < problems.size(); ++i) {
     const Problem& p = problems[i];
     text += fmt::format("{}Value {} at '{}' failed to satisfy constraint: {}", i == 0 ? "" : "; ",

@@ -11,13 +11,26 @@ namespace {
 void append_escaped(std::string& out, std::string_view text) {
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\r': out += "&#xD;"; break;
-      case '\n': out += "&#xA;"; break;
-      default: out += static_cast<unsigned char>(c) < 0x20 && c != '\t' ? '?' : c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\r':
+        out += "&#xD;";
+        break;
+      case '\n':
+        out += "&#xA;";
+        break;
+      default:
+        out += static_cast<unsigned char>(c) < 0x20 && c != '\t' ? '?' : c;
     }
   }
 }
@@ -56,7 +69,9 @@ class XmlWriter {
 
   void content(const Shape& shape, const Json& value) {
     switch (shape.type) {
-      case ShapeType::Structure: members(shape, value); break;
+      case ShapeType::Structure:
+        members(shape, value);
+        break;
       case ShapeType::List:
         for (const Json& entry : value) {
           element(list_item(shape), *shape.element.shape, entry);
@@ -75,10 +90,11 @@ class XmlWriter {
                                                : get_text(value));
         break;
       case ShapeType::Integer:
-        out_ += value.is_number_float() ? fmt::to_string(value.get<std::int64_t>())
-                                        : get_text(value);
+        out_ +=
+            value.is_number_float() ? fmt::to_string(value.get<std::int64_t>()) : get_text(value);
         break;
-      default: append_escaped(out_, get_text(value));
+      default:
+        append_escaped(out_, get_text(value));
     }
   }
 

@@ -3,19 +3,13 @@
 #include <optional>
 #include <string>
 
+#include "mock-aws/protocol/api_call.h"
 #include "mock-aws/protocol/service.h"
 #include "sim/core/json.h"
 #include "sim/core/time.h"
 #include "sim/net/http.h"
 
 namespace coalmine::mock {
-
-/// Which operation a request asks for, as the API faults name it.
-struct ApiCall {
-  std::string service;    ///< the model's name: "appmesh", "ecs", "elbv2", ...
-  std::string operation;  ///< "UpdateRoute"
-  bool operator==(const ApiCall&) const = default;
-};
 
 /// What the server stands before: the cloud, and in tests something small. The server calls it
 /// from one thread at a time and with rising `now`.

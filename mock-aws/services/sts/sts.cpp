@@ -21,8 +21,8 @@ std::string role_id(Random& random) {
 std::string issue_access_key(std::string_view prefix, std::string_view account, Random& random) {
   std::uint64_t number = 0;
   std::from_chars(account.data(), account.data() + account.size(), number);
-  const std::uint64_t head = (number << 7 | random.below(128)) & 0xffffffffffff;
-  // 80 bits in 16 letters: 48 of the head, 32 drawn.
+  const std::uint64_t head = std::uint64_t{1} << 47 | number << 7 | random.below(128);
+  // Bit 47 marks the keys that carry an account. 80 bits in 16 letters: 48 of the head, 32 drawn.
   std::string key(prefix);
   std::uint64_t tail = random.below(std::uint64_t{1} << 32);
   for (int i = 0; i < 9; ++i) key += kBase32[(head >> (43 - 5 * i)) & 31];

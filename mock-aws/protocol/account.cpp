@@ -1,8 +1,9 @@
-#include "mock-aws/protocol/account_key.h"
+#include "mock-aws/protocol/account.h"
 
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <optional>
 
 namespace coalmine::mock {
 namespace {
@@ -18,10 +19,8 @@ bool all_digits(std::string_view text) {
   return text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-}  // namespace
-
-std::optional<std::string> account_of_key(std::string_view key) {
-  if (key.size() == kAccountDigits && all_digits(key)) return std::string(key);
+/// The account in a key of the newer form.
+std::optional<std::string> decode(std::string_view key) {
   if (key.size() != kKeyLength || (key.substr(0, 4) != "AKIA" && key.substr(0, 4) != "ASIA")) {
     return std::nullopt;
   }
@@ -36,6 +35,13 @@ std::optional<std::string> account_of_key(std::string_view key) {
   const std::uint64_t account = (bits & 0x7fffffffff80) >> 7;
   if (account > 999999999999) return std::nullopt;
   return fmt::format("{:012}", account);
+}
+
+}  // namespace
+
+std::string account_of_key(std::string_view key) {
+  if (key.size() == kAccountDigits && all_digits(key)) return std::string(key);
+  return decode(key).value_or(std::string(kDefaultAccount));
 }
 
 }  // namespace coalmine::mock
