@@ -114,6 +114,11 @@ void Worker::flush_request(Client* c) {
   }
 }
 
+// Room was made for more of a request body whose sender had to wait.
+void Worker::resume_upload(Client* c) {
+  if (c->more && c->state == Client::State::Body) client_readable(c);
+}
+
 void Worker::upstream_event(Upstream* u, std::uint32_t events) {
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) u->hangup = true;
   Client* c = u->client;
@@ -141,11 +146,12 @@ void Worker::upstream_event(Upstream* u, std::uint32_t events) {
       timers_.remove(*u);
     }
     flush_request(c);
+    resume_upload(c);
   } else if ((events & EPOLLOUT) != 0 && c != nullptr && pending_request(c) > 0) {
     flush_request(c);
-    if (c->more && c->state == Client::State::Body) client_readable(c);
-    if (u->dead) return;
+    resume_upload(c);
   }
+  if (u->dead) return;
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) upstream_readable(u);
 }
 

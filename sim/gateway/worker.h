@@ -115,6 +115,7 @@ class Worker {
   void rebase(Client* c);
   Upstream* connect_to(Pool* pool);
   void flush_request(Client* c);
+  void resume_upload(Client* c);
   void upstream_event(Upstream* u, std::uint32_t events);
   void upstream_readable(Upstream* u);
   void response_bytes(Upstream* u, char* bytes, std::size_t size);

@@ -88,7 +88,12 @@ TEST(Gateway, RequestsCutAnywhereArriveWhole) {
     const Answer answer = read_answer(socket);
     ASSERT_EQ(answer.status, 200) << cut;
     EXPECT_NE(answer.body.find("X-T: 1\r\n"), std::string::npos);
-    EXPECT_NE(answer.body.find("abc"), std::string::npos);
+    // the pieces may be chunked anew
+    std::string body = answer.body.substr(answer.body.find("\r\n\r\n") + 4);
+    ChunkDecoder decoder;
+    body.resize(decoder.decode(body.data(), body.size()).payload);
+    EXPECT_EQ(body, "abc");
+    EXPECT_TRUE(decoder.done());
   }
 }
 
