@@ -1,6 +1,6 @@
 // The query protocols: from form fields to members.
+#include <algorithm>
 #include <charconv>
-#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "mock-aws/protocol/coerce.h"
@@ -26,6 +26,12 @@ std::size_t index_of(const std::string& name) {
   return failed == std::errc() && end == name.data() + name.size() ? value : 0;
 }
 
+bool may_be_empty(const Shape& shape) {
+  return shape.type == ShapeType::Structure && !shape.is_union &&
+         std::none_of(shape.members.begin(), shape.members.end(),
+                      [](const Member& member) { return member.required; });
+}
+
 class FormReader {
  public:
   explicit FormReader(bool ec2) : ec2_(ec2) {}
@@ -36,7 +42,11 @@ class FormReader {
     for (const Member& member : shape.members) {
       const std::string& name = ec2_ ? member.ec2_name : member.wire_name;
       const auto it = node.children.find(name);
-      if (it == node.children.end()) continue;
+      if (it == node.children.end()) {
+        // A form cannot say "a structure without members".
+        if (member.required && may_be_empty(*member.shape)) result[member.name] = Json::object();
+        continue;
+      }
       result[member.name] = value(*member.shape, it->second, path + name);
     }
     return result;
