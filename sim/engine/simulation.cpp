@@ -125,6 +125,7 @@ TimePoint Simulation::next(TimePoint) const {
 // --- time --------------------------------------------------------------------------------------
 
 void Simulation::sleep_until(TimePoint t) {
+  if (plane_ == nullptr) return;  // the control plane is still being set up
   advance(std::min(t, limit_));
 }
 

@@ -173,7 +173,9 @@ class LiveWorld : public Clock,
 
   // --- TrafficAdapter ---
   Result<rollout::Weights> weights_for(Percent canary) const override {
-    TRY(const auto pair, rollout::to_weights(canary, rollout::kAppMeshWeights));
+    const bool alb = spec_.plan.traffic == rollout::TrafficApi::Alb;
+    const rollout::WeightRange& range = alb ? rollout::kAlbWeights : rollout::kAppMeshWeights;
+    TRY(const rollout::WeightPair pair, rollout::to_weights(canary, range));
     return rollout::Weights{{spec_.plan.stable, pair.stable}, {spec_.plan.canary, pair.canary}};
   }
   Result<rollout::Weights> current_weights() override { return weights_; }

@@ -5,6 +5,8 @@
 namespace coalmine::lab {
 namespace {
 
+constexpr Duration kNamespacePatience = std::chrono::seconds{90};
+
 /// Errors that say "it is there already", by service.
 bool exists_already(const aws::ServiceError& error) {
   for (const std::string_view code :
@@ -19,15 +21,13 @@ bool exists_already(const aws::ServiceError& error) {
 
 class Provisioner {
  public:
-  Provisioner(aws::Client& client, const ProvisionSettings& settings)
-      : client_(client), s_(settings), names_(settings.names) {}
+  Provisioner(aws::Client& client, const ProvisionSettings& settings, Clock& clock)
+      : client_(client), s_(settings), names_(settings.names), clock_(clock) {}
 
   Status run() {
     TRY_STATUS(mesh());
-    if (s_.tasks) {
-      TRY_STATUS(discovery());
-      TRY_STATUS(tasks());
-    }
+    TRY_STATUS(discovery());
+    if (s_.tasks) TRY_STATUS(tasks());
     if (s_.load_balancer) TRY_STATUS(load_balancer());
     return {};
   }
@@ -102,18 +102,29 @@ class Provisioner {
               {{"target", {{"virtualService", {{"virtualServiceName", service}}}}}}}}}}}});
   }
 
+  /// Namespaces are made in the background; waits until ours is there.
+  Result<std::string> namespace_id() {
+    const TimePoint patience = clock_.now() + kNamespacePatience;
+    for (;;) {
+      TRY(const Json listed, ask("cloudmap", "ListNamespaces", Json::object()));
+      for (const Json& one : listed.value("Namespaces", Json::array())) {
+        if (get_string(one, "Name") == names_.domain) return get_string(one, "Id");
+      }
+      if (clock_.now() >= patience) {
+        return error(ErrorKind::Failed, "namespace {} was not made within {}", names_.domain,
+                     to_string(kNamespacePatience));
+      }
+      clock_.sleep_until(clock_.now() + std::chrono::milliseconds{200});
+    }
+  }
+
   // Step 8, first half: names in Cloud Map.
   Status discovery() {
     TRY_STATUS(create("cloudmap", "CreatePrivateDnsNamespace",
                       {{"Name", names_.domain},
                        {"Vpc", "vpc-coalmine"},
                        {"CreatorRequestId", "coalmine-" + names_.domain}}));
-    TRY(const Json listed, ask("cloudmap", "ListNamespaces", Json::object()));
-    std::string id;
-    for (const Json& one : listed.value("Namespaces", Json::array())) {
-      if (get_string(one, "Name") == names_.domain) id = get_string(one, "Id");
-    }
-    if (id.empty()) return error(ErrorKind::Failed, "namespace {} was not made", names_.domain);
+    TRY(const std::string id, namespace_id());
     for (const auto& [version, tasks] : s_.versions) {
       const std::string name = names_.node(version);
       TRY_STATUS(
@@ -230,13 +241,14 @@ class Provisioner {
   aws::Client& client_;
   const ProvisionSettings& s_;
   const LabNames& names_;
+  Clock& clock_;
   std::map<std::string, std::string> registries_;  ///< service name -> Cloud Map ARN
 };
 
 }  // namespace
 
-Status provision(aws::Client& client, const ProvisionSettings& settings) {
-  return Provisioner(client, settings).run();
+Status provision(aws::Client& client, const ProvisionSettings& settings, Clock& clock) {
+  return Provisioner(client, settings, clock).run();
 }
 
 }  // namespace coalmine::lab

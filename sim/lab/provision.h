@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sim/aws/client.h"
+#include "sim/core/clock.h"
 #include "sim/core/result.h"
 
 namespace coalmine::lab {
@@ -37,7 +38,8 @@ struct ProvisionSettings {
 };
 
 /// Sets the lab up: the first version has all the traffic. What exists already stays as it is,
-/// so running it again is harmless. Errors name the call that was refused.
-Status provision(aws::Client& client, const ProvisionSettings& settings);
+/// so running it again is harmless. Waits on `clock` for what AWS does in the background. Errors
+/// name the call that was refused.
+Status provision(aws::Client& client, const ProvisionSettings& settings, Clock& clock);
 
 }  // namespace coalmine::lab

@@ -90,6 +90,17 @@ Rule<world::Platform> platform_rule() {
           "metric-delay",
           duration_rule("until a period's metrics can be read; default 0s", Duration{}, hours{1}),
           &world::Platform::metric_delay)
+      .then([](const YamlNode& node, Reader& reader, world::Platform& platform) {
+        const Duration period = platform.metric_period;
+        const bool whole_minutes = period % minutes{1} == Duration{};
+        if (whole_minutes || period == seconds{1} || period == seconds{5} ||
+            period == seconds{10} || period == seconds{30}) {
+          return true;
+        }
+        return reader.problem(
+            node, "metric-period is {}; CloudWatch has 1s, 5s, 10s, 30s and whole minutes",
+            to_string(period));
+      })
       .rule();
 }
 

@@ -3,6 +3,7 @@
 
 #include "sim/engine/direct_plane.h"
 #include "sim/engine/kernel.h"
+#include "sim/engine/mock_plane.h"
 #include "sim/engine/simulation.h"
 
 namespace coalmine::engine {
@@ -76,6 +77,11 @@ void BM_OneHour(benchmark::State& state) {
   const world::Spec spec = one_hour(static_cast<double>(state.range(0)));
   for (auto _ : state) benchmark::DoNotOptimize(simulate(spec, {}, make_direct_plane));
 }
+void BM_OneHourOnTheMock(benchmark::State& state) {
+  const world::Spec spec = one_hour(100);
+  for (auto _ : state) benchmark::DoNotOptimize(simulate(spec, {}, make_mock_plane));
+}
+BENCHMARK(BM_OneHourOnTheMock)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_OneHour)->Arg(100)->Arg(10'000)->Unit(benchmark::kMillisecond);
 
 }  // namespace

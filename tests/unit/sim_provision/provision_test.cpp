@@ -48,7 +48,7 @@ Status run(Account& account) {
   aws::ClientOptions options;
   options.endpoint = "http://127.0.0.1:4566";
   aws::Client client(*transport, {"test", "test", ""}, options, clock, Random(1));
-  return provision(client, {});
+  return provision(client, {}, clock);
 }
 
 TEST(Provision, MakesTheTenStepsInOrder) {

@@ -42,6 +42,7 @@ TEST(Load, EveryKindOfProblemNamesPlaceAndWhatIsAllowed) {
       {"clock", "  clock: {limit: 60}"},
       {"clock", "  clock: {limit: 5m}"},
       {"clock", "  clock: [seed]"},
+      {"clock", "  platform: {metric-period: 20s}"},
       {"traffic", "  traffic: {rate: fast}"},
       {"traffic", "  traffic: {arrivals: poisson}"},
       {"traffic",

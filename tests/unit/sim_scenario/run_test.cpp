@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/engine/direct_plane.h"
+#include "sim/engine/mock_plane.h"
 #include "sim/engine/simulation.h"
 #include "sim/scenario/report.h"
 #include "sim/scenario/runs.h"
@@ -11,7 +12,7 @@ namespace coalmine::scenario {
 namespace {
 
 Result<world::Record> play(const world::Spec& spec, const world::RunOptions& options) {
-  return engine::simulate(spec, options, engine::make_direct_plane);
+  return engine::simulate(spec, options, engine::make_plane);
 }
 
 std::vector<Scenario> library() {
@@ -38,6 +39,22 @@ TEST(Runs, SameSeedSameBytesWhateverTheJobs) {
   const std::string once = render_report(ReportKind::Json, run_all(scenarios, plan, play));
   plan.jobs = 4;
   EXPECT_EQ(once, render_report(ReportKind::Json, run_all(scenarios, plan, play)));
+}
+
+/// AWS's bytes in between change nothing that the rollout can see.
+TEST(Runs, TheMockAndPlainValuesGiveTheSameStory) {
+  for (const Scenario& scenario : library()) {
+    const auto mock = play(scenario.spec, {});
+    const auto plain = engine::simulate(scenario.spec, {}, engine::make_direct_plane);
+    ASSERT_TRUE(mock && plain);
+    EXPECT_EQ(mock->outcome, plain->outcome) << scenario.name;
+    EXPECT_EQ(mock->duration, plain->duration) << scenario.name;
+    EXPECT_EQ(mock->final_weights, plain->final_weights) << scenario.name;
+    ASSERT_EQ(mock->states.size(), plain->states.size());
+    for (std::size_t i = 0; i < mock->states.size(); ++i) {
+      EXPECT_EQ(mock->states[i].state, plain->states[i].state);
+    }
+  }
 }
 
 TEST(Runs, ShardsTogetherAreTheWhole) {
