@@ -206,8 +206,9 @@ class ProcessDriver::Loop {
     const auto now = std::chrono::steady_clock::now();
     for (auto& [key, container] : containers_) {
       if (container.reported) continue;
+      const std::string& address = container.start.address;
       std::erase_if(container.waiting_ports,
-                    [&](int port) { return accepts(container.start.address, port); });
+                    [&address](int port) { return accepts(address, port); });
       if (container.waiting_ports.empty() || now >= container.ready_deadline) {
         report_started(container);
       }
