@@ -1,5 +1,6 @@
 #include "mock-aws/services/ecs/rolling.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace coalmine::mock::ecs {
