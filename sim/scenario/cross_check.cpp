@@ -21,7 +21,7 @@ struct Context {
   std::vector<std::string> names_of(const YamlNode* map) const {
     std::vector<std::string> names;
     for (std::size_t i = 0; map != nullptr && i < map->pairs.size(); ++i) {
-      names.push_back(map->pairs[i].first.text);
+      names.push_back(map->pairs[i].key.text);
     }
     return names;
   }

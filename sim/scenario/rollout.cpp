@@ -45,7 +45,7 @@ Rule<rollout::Step> step_rule() {
           .exactly_one_of({"weight", "bake", "pause", "promote"})
           .then([](const YamlNode& node, Reader& reader, StepChoice& step) {
             // The value, where there is one to point at; else the step.
-            const YamlNode& value = node.pairs[0].second;
+            const YamlNode& value = node.pairs[0].value;
             step.place = reader.place(value.kind == YamlNode::Kind::Scalar ? value : node);
             return true;
           })

@@ -225,7 +225,7 @@ class CheckTable {
   Rule<Check> rule() {
     return object_.exactly_one_of(keys_)
         .then([](const YamlNode& node, Reader& reader, Check& check) {
-          check.place = reader.place(node.pairs[0].first);
+          check.place = reader.place(node.pairs[0].key);
           return true;
         })
         .rule();

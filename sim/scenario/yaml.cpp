@@ -112,7 +112,7 @@ class Builder : public YAML::EventHandler {
       parent.key = std::move(node);
       parent.has_key = true;
     } else {
-      parent.node.pairs.emplace_back(std::move(parent.key), std::move(node));
+      parent.node.pairs.push_back({std::move(parent.key), std::move(node)});
       parent.key = {};
       parent.has_key = false;
     }

@@ -2,7 +2,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "sim/core/result.h"
@@ -11,6 +10,8 @@ namespace coalmine::scenario {
 
 inline constexpr std::size_t kMaxFileBytes = 1 << 20;
 inline constexpr int kMaxDepth = 32;
+
+struct YamlPair;
 
 /// A value of a scenario file that knows where it stands. YAML 1.2 without tags, anchors,
 /// aliases and further documents, so JSON loads too. Pairs keep the file's order, doubles
@@ -22,7 +23,12 @@ struct YamlNode {
   std::string text;          ///< of a scalar
   bool quoted = false;
   std::vector<YamlNode> items;
-  std::vector<std::pair<YamlNode, YamlNode>> pairs;  ///< keys are scalars
+  std::vector<YamlPair> pairs;
+};
+
+struct YamlPair {
+  YamlNode key;  ///< a scalar
+  YamlNode value;
 };
 
 /// "a map", "a list", "nothing", or the text in quotes.
