@@ -47,15 +47,23 @@ class TimerWheel {
     const std::int64_t now_tick = now_ns / kTickNs;
     if (at_ == 0 || now_tick - at_ >= kSlots) at_ = now_tick - kSlots + 1;
     for (; at_ <= now_tick; ++at_) {
-      while (TimerNode* node = slots_[at_ % kSlots]) {
-        unlink(*node);
-        if (node->deadline_ns == TimerNode::kNone) continue;
-        if (node->deadline_ns > now_ns) {
-          link(*node, tick_for(node->deadline_ns, now_ns));
-        } else {
-          node->deadline_ns = TimerNode::kNone;
-          fire(*node);
+      // After a long idle wait old slots are also the slots of ticks to come: those nodes stay.
+      TimerNode* node = slots_[at_ % kSlots];
+      while (node != nullptr) {
+        if (node->scheduled_tick > now_tick) {
+          node = node->next;
+          continue;
         }
+        unlink(*node);
+        if (node->deadline_ns != TimerNode::kNone) {
+          if (node->deadline_ns > now_ns) {
+            link(*node, tick_for(node->deadline_ns, now_ns));
+          } else {
+            node->deadline_ns = TimerNode::kNone;
+            fire(*node);
+          }
+        }
+        node = slots_[at_ % kSlots];  // fire() may have changed the slot
       }
     }
   }
