@@ -170,6 +170,28 @@ bool Ecs::on_event(const TaskEvent& event, TimePoint now) {
   return ecs::handle_event(*core_, event, now);
 }
 
+namespace {
+
+/// "MESH/NAME" of the virtual gateway that a container's environment names, as Envoy reads it:
+/// "mesh/M/virtualGateway/G", an ARN may stand before it.
+std::string gateway_of(const ecs::TaskSpec& spec) {
+  constexpr std::string_view kKind = "/virtualGateway/";
+  for (const ecs::ContainerSpec& container : spec.containers) {
+    for (const char* variable : {"APPMESH_RESOURCE_ARN", "APPMESH_VIRTUAL_NODE_NAME"}) {
+      const auto found = container.environment.find(variable);
+      if (found == container.environment.end()) continue;
+      const std::string& name = found->second;
+      const auto kind = name.find(kKind);
+      const auto mesh = name.rfind("mesh/", kind);
+      if (kind == std::string::npos || mesh == std::string::npos) continue;
+      return name.substr(mesh + 5, kind - mesh - 5) + "/" + name.substr(kind + kKind.size());
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
 std::vector<TaskView> Ecs::tasks() const {
   std::vector<TaskView> views;
   for (const auto& [id, task] : core_->tasks) {
@@ -183,7 +205,8 @@ std::vector<TaskView> Ecs::tasks() const {
                   ecs::to_string(task.phase),
                   ecs::to_string(ecs::task_health(task)),
                   task.definition->revision,
-                  {}};
+                  {},
+                  gateway_of(task.definition->spec)};
     for (const auto& container : task.containers) {
       view.images.emplace_back(container.name, container.image);
     }

@@ -83,6 +83,7 @@ struct TaskView {
   std::string id, cluster, service, family, deployment_id, address, last_status, health_status;
   int revision = 0;
   std::vector<std::pair<std::string, std::string>> images;  ///< container name, image
+  std::string virtual_gateway;  ///< "MESH/NAME" that a container of it serves; empty: none
 };
 
 namespace ecs {
