@@ -70,6 +70,8 @@ class MockServer {
   /// changes() differs from what was read, `timeout` passes or the server stops; look again.
   std::uint64_t changes() const;
   void wait_for_change(std::uint64_t seen, Duration timeout);
+  /// Makes the ticker and the long polls look again. From any thread.
+  void wake();
   /// Ends streams and long polls, answers what has arrived, joins. Also done by the destructor.
   void stop();
 
@@ -77,7 +79,6 @@ class MockServer {
   class Impl;
   explicit MockServer(std::unique_ptr<Impl> impl);
   Control& control();
-  void wake();
 
   std::unique_ptr<Impl> impl_;
 };

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mock-aws/server/server.h"
+#include "mock-aws/services/ecs/ecs.h"
+
+namespace coalmine::mock {
+
+/// Who runs the containers of ECS tasks.
+enum class DriverKind {
+  Process,    ///< local processes, each task on its own loopback address
+  Simulated,  ///< nothing runs; tasks behave by a model, in the server's time
+};
+
+struct CloudServerOptions {
+  MockServerOptions server;
+  bool verify_signatures = false;
+  DriverKind driver = DriverKind::Process;
+  std::vector<std::string> images;  ///< PATTERN=COMMAND, see mock-aws/tasks/commands.h
+  std::string program;              ///< path of coalmine, run again in Envoy's place
+  std::string sample_app;           ///< path, for images whose name ends in v<number>
+  EcsOptions ecs = {};
+  std::string publish_host;  ///< where the mesh's gateway is published; empty: it is not
+  int publish_port = 9080;   ///< 0: any free one
+};
+
+/// The whole mock on a port: cloud, task driver, health probes, load balancers, and the endpoints
+/// through which gateways get their routes and report what they counted.
+class CloudServer {
+ public:
+  /// Errors (Environment): an address is busy; (Invalid): an --image mapping, the speed.
+  static Result<std::unique_ptr<CloudServer>> start(CloudServerOptions options);
+  virtual ~CloudServer() = default;
+  virtual MockServer& server() = 0;
+  virtual std::string url() = 0;
+  /// Of the mesh's gateway; empty when it is not published.
+  virtual std::string published_url() = 0;
+  /// Ends tasks and gateways, then the server.
+  virtual void stop() = 0;
+};
+
+}  // namespace coalmine::mock
