@@ -27,8 +27,9 @@ class Provisioner {
   Status run() {
     TRY_STATUS(mesh());
     TRY_STATUS(discovery());
-    if (s_.tasks) TRY_STATUS(tasks());
+    // Before the services, which register their tasks with its target groups.
     if (s_.load_balancer) TRY_STATUS(load_balancer());
+    if (s_.tasks) TRY_STATUS(tasks());
     return {};
   }
 
@@ -177,6 +178,11 @@ class Provisioner {
     if (registered) {
       input["serviceRegistries"] = Json::array({Json{{"registryArn", registries_[name]}}});
     }
+    if (const auto group = groups_.find(name); group != groups_.end()) {
+      input["loadBalancers"] = Json::array({Json{{"targetGroupArn", group->second},
+                                                 {"containerName", name},
+                                                 {"containerPort", s_.port}}});
+    }
     return create("ecs", "CreateService", input);
   }
 
@@ -220,13 +226,16 @@ class Provisioner {
                          {"Port", s_.port},
                          {"TargetType", "ip"},
                          {"VpcId", "vpc-coalmine"},
+                         {"HealthCheckIntervalSeconds", 5},
+                         {"HealthCheckTimeoutSeconds", 2},
                          {"HealthCheckPath", "/healthcheck"}}));
       TRY(const Json found, ask("elbv2", "DescribeTargetGroups", {{"Names", Json::array({name})}}));
       const Json* made = find(found, "TargetGroups");
       if (made == nullptr || !made->is_array() || made->empty()) {
         return error(ErrorKind::Failed, "target group {} was not made", name);
       }
-      groups.push_back({{"TargetGroupArn", get_string((*made)[0], "TargetGroupArn")},
+      groups_[name] = get_string((*made)[0], "TargetGroupArn");
+      groups.push_back({{"TargetGroupArn", groups_[name]},
                         {"Weight", groups.empty() ? 100 : 0}});
     }
     return create(
@@ -243,6 +252,7 @@ class Provisioner {
   const LabNames& names_;
   Clock& clock_;
   std::map<std::string, std::string> registries_;  ///< service name -> Cloud Map ARN
+  std::map<std::string, std::string> groups_;      ///< service name -> target group ARN
 };
 
 }  // namespace
