@@ -1,0 +1,103 @@
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+
+#include "sim/cli/mock_options.h"
+#include "sim/cli/run_command.h"
+#include "sim/cli/verbs.h"
+#include "sim/core/units.h"
+#include "sim/engine/mock_plane.h"
+#include "sim/engine/simulation.h"
+#include "sim/lab/live_world.h"
+
+namespace coalmine::cli {
+namespace {
+
+struct RunOptionsTyped {
+  RunArguments arguments;
+  std::string seed;
+  long long seeds = 1;
+  long long jobs = 0;
+};
+
+bool colourful() {
+  return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+}
+
+Worlds worlds() {
+  lab::LiveOptions live;
+  if (const auto program = own_path()) live.sample_app = sample_app_beside(*program);
+  return {[](const world::Spec& spec, const world::RunOptions& options) {
+            return engine::simulate(spec, options, engine::make_plane);
+          },
+          [live](const world::Spec& spec, const world::RunOptions& options) {
+            return lab::play_live(spec, options, live);
+          }};
+}
+
+int run(RunOptionsTyped& typed) {
+  RunArguments& arguments = typed.arguments;
+  arguments.seeds = static_cast<int>(typed.seeds);
+  arguments.jobs = static_cast<int>(typed.jobs);
+  arguments.color = colourful();
+  if (!typed.seed.empty()) {
+    const auto seed = parse_integer(typed.seed, "--seed", 0, INT64_MAX);
+    if (!seed) return complain(seed.error());
+    arguments.seed = static_cast<std::uint64_t>(*seed);
+  }
+  return run_scenarios(arguments, worlds(), std::cout, std::cerr);
+}
+
+void declare_run(Options& options, RunOptionsTyped& typed) {
+  RunArguments& arguments = typed.arguments;
+  options.positionals("PATH", arguments.paths, true,
+                      "scenario files, or folders (*.yaml and *.json below them)");
+  options.flag("--live", arguments.live, "with real processes and requests on loopback");
+  options.number("--speed", arguments.speed, 1, lab::kMaxSpeed,
+                 "live: scenario time runs X times faster than real time (1 to 1000, default 1)");
+  options.choice("--fidelity", arguments.fidelity, {"request", "aggregate", "auto"},
+                 "virtual: model every request, or counts per interval (default auto)");
+  options.text("--seed", typed.seed, "instead of the files' seeds");
+  options.integer("--seeds", typed.seeds, 1, 1'000'000,
+                  "run each scenario with so many seeds in a row (default 1)");
+  options.integer("--jobs", typed.jobs, 0, 1024,
+                  "scenarios at a time; the results are the same (default 0: one per core)");
+  options.text("--shard", arguments.shard, "only the I-th of N equal parts, as in 1/4");
+  options.text("--filter", arguments.filter, "only scenarios whose name or file contains this");
+  options.texts("--report", arguments.reports,
+                "write a report: junit, json, markdown or github; repeatable");
+  options.text("--journal", arguments.journal, "write each run's journal into this folder");
+}
+
+}  // namespace
+
+Verb run_verb() {
+  auto typed = std::make_shared<RunOptionsTyped>();
+  return {"run", "Replay rollout scenarios and check them.",
+          "coalmine run scenarios\n"
+          "coalmine run scenarios --report junit=rollouts.xml --report json=rollouts.json\n"
+          "coalmine run scenarios/faulty-v2-is-rolled-back.yaml --live --speed 10",
+          [typed](Options& options) { declare_run(options, *typed); },
+          [typed] { return run(*typed); }};
+}
+
+Verb validate_verb() {
+  auto paths = std::make_shared<std::vector<std::string>>();
+  return {"validate",
+          "Check scenario files without running them; every problem with line and column.",
+          "coalmine validate scenarios\ncoalmine validate my-rollout.yaml",
+          [paths](Options& options) {
+            options.positionals("PATH", *paths, true, "scenario files or folders");
+          },
+          [paths] { return validate_scenarios(*paths, std::cout, std::cerr); }};
+}
+
+Verb schema_verb() {
+  return {"schema", "Print the JSON Schema of scenario files, for completion in editors.",
+          "coalmine schema > scenario.schema.json", [](Options&) {},
+          [] { return print_schema(std::cout); }};
+}
+
+}  // namespace coalmine::cli
