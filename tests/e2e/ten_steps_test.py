@@ -238,6 +238,8 @@ class TenSteps:
                          health_check_interval_seconds=5, health_check_timeout_seconds=2,
                          health_check_path="/server_info", health_check_port=9901,
                          )["TargetGroups"][0]["TargetGroupArn"]
+        self.aws("elbv2", "modify-target-group-attributes", target_group_arn=group,
+                 attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "2"}])
         self.aws("elbv2", "create-listener", load_balancer_arn=balancer["LoadBalancerArn"],
                  protocol="HTTP", port=80,
                  default_actions=[{"Type": "forward", "TargetGroupArn": group}])
@@ -337,7 +339,9 @@ class TenSteps:
             self.mesh("delete-virtual-node", virtual_node_name=f"{APP}-virtual-node-{n}")
         self.mesh("delete-mesh")
         assert self.aws("appmesh", "list-meshes")["meshes"] == []
-        self.aws("ecs", "wait", "services-inactive", cluster=APP, services=services)
+        # One at a time: the waiter is content when any of its services is INACTIVE.
+        for service in services:
+            self.aws("ecs", "wait", "services-inactive", cluster=APP, services=[service])
         self.aws("ecs", "delete-cluster", cluster=APP)
 
 

@@ -1,0 +1,93 @@
+"""`coalmine rollout` against the lab over HTTP, signatures verified, with real traffic.
+
+usage: rollout_test.py COALMINE
+
+A healthy v2 is promoted and a faulty one rolled back, by the controller that the scenarios use;
+both traffic adapters move real weights; without credentials nothing is sent.
+"""
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+import tempfile
+
+from lab import Coalmine, SteadyTraffic, get, traffic, wait_until
+
+
+class Rollouts:
+    def __init__(self, program, mine, state):
+        self.program, self.mine, self.state = program, mine, state
+        self.environment = mine.environment("000000000000", "us-east-1")
+
+    def __call__(self, verb, *options, environment=None):
+        done = subprocess.run(
+            [self.program, "rollout", verb, "--state", self.state, *options],
+            env=environment or self.environment, capture_output=True, text=True, timeout=240)
+        return done.returncode, done.stdout + done.stderr
+
+    def start(self, steps, *options):
+        return self("start", "--steps", steps, "--metric-period", "1s", "--metric-delay", "1s",
+                    *options)
+
+
+def canary_address(mine):
+    """Where v2's task answers, out of the mock's own state."""
+    text = get(mine.endpoint + "/_coalmine/state")[1]
+    for candidate in sorted(set(re.findall(r"\b127(?:\.\d+){3}\b", text))):
+        try:
+            if json.loads(get(f"http://{candidate}:9000/version")[1]).get("version") == "v2":
+                return candidate
+        except OSError:
+            continue  # a load balancer or the gateway: nothing on the app's port
+    raise AssertionError(f"no v2 in {text}")
+
+
+def break_it(address, share):
+    connection = http.client.HTTPConnection(address, 9000, timeout=10)
+    connection.request("PUT", "/fault", json.dumps({"kind": "errors", "share": share}))
+    response = connection.getresponse()
+    assert response.status == 200, response.read()
+
+
+def main():
+    program = sys.argv[1]
+    with tempfile.TemporaryDirectory() as state, Coalmine(
+            program, "up", "--port", "0", "--gateway-port", "0", "--verify-signatures") as mine:
+        rollouts = Rollouts(program, mine, state)
+        url = mine.addresses["gateway"]
+
+        with SteadyTraffic(url):
+            code, text = rollouts.start("20%,5s,50%,5s,promote")
+        assert code == 0 and "promoted" in text, f"{code}: {text}"
+        assert traffic(url, 200) == {"v2": 200}, "v2 has all the traffic"
+        print("passed: a healthy v2 is promoted")
+
+        assert rollouts("weights", "--set", "0%")[0] == 0
+        wait_until(lambda: traffic(url, 100) == {"v1": 100}, "v1 has all the traffic", 10)
+        break_it(canary_address(mine), "30%")
+        with SteadyTraffic(url):
+            code, text = rollouts.start("20%,60s,promote")
+        assert code == 1 and "rolled back" in text, f"{code}: {text}"
+        assert "evidence" in text, text
+        wait_until(lambda: traffic(url, 100) == {"v1": 100}, "v1 has all the traffic", 10)
+        print("passed: a faulty v2 is rolled back")
+
+        alb = ("--traffic", "alb", "--name", "alb")
+        code, text = rollouts("weights", *alb)
+        assert code == 0 and "v2 0" in text, f"{code}: {text}"
+        code, text = rollouts("weights", *alb, "--set", "0.1%")
+        assert code == 0 and "v1 999  v2 1" in text, f"{code}: {text}"
+        print("passed: the load balancer's weights move too")
+
+        bare = {"PATH": "/usr/bin:/bin", "HOME": state, "AWS_REGION": "eu-west-1"}
+        code, text = rollouts("start", "--target", "aws", "--steps", "1%,1s,promote",
+                              environment=bare)
+        assert code == 3 and "AWS_ACCESS_KEY_ID" in text, f"{code}: {text}"
+        print("passed: without credentials nothing is sent, and what was tried is named")
+        mine.stop()
+
+
+if __name__ == "__main__":
+    main()
