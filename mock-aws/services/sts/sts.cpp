@@ -3,6 +3,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "mock-aws/protocol/account.h"
 #include "sim/core/ids.h"
 
 namespace coalmine::mock {
@@ -61,8 +62,8 @@ Reply Sts::get_caller_identity(const Json&, CallContext& context) {
               {"Arn", fmt::format("arn:aws:iam::{}:root", scope_.account)}};
 }
 
-Reply Sts::get_access_key_info(const Json&, CallContext&) {
-  return Json{{"Account", scope_.account}};
+Reply Sts::get_access_key_info(const Json& input, CallContext&) {
+  return Json{{"Account", account_of_key(get_string(input, "AccessKeyId"))}};
 }
 
 Reply Sts::assume_role(const Json& input, CallContext& context) {

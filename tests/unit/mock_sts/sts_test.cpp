@@ -37,5 +37,12 @@ TEST(Sts, IssuedKeysCarryTheirAccountAsAwsKeysDo) {
   EXPECT_EQ((head & 0x7fffffffff80) >> 7, 609629065308U);
 }
 
+TEST(Sts, AccessKeyInfoNamesTheAccountOfTheKeyAskedFor) {
+  Sts sts({"000000000000", "eu-west-1"}, Random(3));
+  Random random(5);
+  const Json input{{"AccessKeyId", issue_access_key("ASIA", "609629065308", random)}};
+  EXPECT_EQ(call(sts, "GetAccessKeyInfo", input, "")["Account"], "609629065308");
+}
+
 }  // namespace
 }  // namespace coalmine::mock
