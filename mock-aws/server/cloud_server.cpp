@@ -48,7 +48,6 @@ class CloudServerImpl final : public CloudServer {
     if (!server_ || stopped_.exchange(true)) return;
     // Gateways wait on the server and tasks report to it, so they end first; the long polls of
     // gateways end when the server stops.
-    std::unique_ptr<TaskDriver> driver;
     server_->with_backend([this](Backend&, TimePoint) { backend_->set_driver(nullptr); });
     server_->stop();
     backend_->shut_down();
