@@ -21,6 +21,7 @@
 #include "sim/core/result.h"
 #include "sim/core/time.h"
 #include "sim/core/units.h"
+#include "sim/rollout/analysis/spec.h"
 
 namespace coalmine::rollout {
 
@@ -44,35 +45,6 @@ using StepKind = std::variant<SetWeight, Bake, Pause, Promote>;
 struct Step {
   StepKind what;
   Place place;  ///< in the scenario file, for errors
-};
-
-enum class OnFail { Rollback, Pause, Ignore };
-
-/// Sequential error-share test (facts: Lindon & Malek, arXiv 2011.03567), one-sided.
-struct ErrorShareTest {
-  double alpha = 0.01;  ///< at most this share of healthy rollouts is rolled back
-  double prior_a = 1, prior_b = 1;
-};
-/// Plain limit on the canary: error share, or latency share above `over`, or a latency quantile.
-struct Threshold {
-  std::optional<Percent> max_errors;    ///< of the canary's requests in the window
-  std::optional<Duration> max_latency;  ///< at `quantile`
-  double quantile = 0.99;
-  std::uint64_t min_requests = 1;  ///< fewer: no verdict
-  int consecutive = 1;             ///< windows in a row that must breach
-};
-/// Wald's sequential probability ratio test on a share (errors, or latency above `over`).
-struct SprtTest {
-  Percent from, to;
-  double alpha = 0.01, beta = 0.01;
-  std::optional<Duration> over;  ///< counts requests slower than this; else errors
-};
-
-struct AnalysisSpec {
-  std::string metric;  ///< "errors" or "latency"
-  std::variant<ErrorShareTest, Threshold, SprtTest> test;
-  OnFail on_fail = OnFail::Rollback;
-  Place place;
 };
 
 enum class TrafficApi { AppMesh, Alb };

@@ -1,0 +1,240 @@
+// sim/rollout/analysis: does the canary behave?
+//
+// A plan names its tests as plain values (AnalysisSpec); Analysis (analysis.h) keeps their state
+// while a rollout goes on and answers with a Verdict and a sentence. Three families:
+//
+//   sequential tests   error-share, bernoulli, sprt, quantile, distribution: one may look at
+//                      them whenever one likes; together they keep their promise that at most a
+//                      share alpha of healthy rollouts fails (see split_alpha, merge.h)
+//   alarms on a run    late-fault (CUSUM): so many requests between false alarms on average
+//   the tools' rules   threshold, checks (Flagger, Argo Rollouts), alarm (CloudWatch), judge
+//                      (Kayenta): what people run today, counted as the tools count. They promise
+//                      nothing, which is what coalmine lets one see
+//
+// Shares are 0 to 1, latencies are seconds where they are doubles.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sim/core/result.h"
+#include "sim/core/time.h"
+#include "sim/core/units.h"
+
+namespace coalmine::rollout {
+
+enum class OnFail { Rollback, Pause, Ignore };
+
+/// Whose requests are looked at; Service is both versions together.
+enum class Scope { Canary, Stable, Service };
+
+/// Two-sided tests do not know better from worse; rollouts mostly want Up: more is worse.
+enum class Direction { Up, Down, Either };
+
+// --- sequential tests ------------------------------------------------------------------------
+
+/// Sequential error-share test (Lindon & Malek, arXiv 2011.03567), one-sided: more of the errors
+/// than of the traffic is the canary's. Needs no error rate in advance.
+struct ErrorShareTest {
+  double alpha = 0.01;  ///< at most this share of healthy rollouts is rolled back
+  double prior_a = 1, prior_b = 1;
+};
+
+/// Wald's sequential probability ratio test on a share (errors, or latency above `over`).
+struct SprtTest {
+  Percent from, to;
+  double alpha = 0.01, beta = 0.01;
+  std::optional<Duration> over;  ///< counts requests slower than this; else errors
+};
+
+/// The canary's share of bad requests is at most `at_most`: mixture over all higher shares, so
+/// that no size of the fault need be named.
+struct BernoulliTest {
+  Percent at_most;
+  double alpha = 0.01;
+  double prior_a = 1, prior_b = 20;  ///< of the share, cut to shares above `at_most`
+  std::optional<Duration> over;      ///< counts requests slower than this; else errors
+};
+
+/// The canary's latency quantile is at most stable's (Howard & Ramdas, arXiv 1906.09512).
+struct QuantileTest {
+  double quantile = 0.99;
+  double alpha = 0.01;
+  double tolerance = 0;  ///< 0.1: up to 10% above stable's quantile is allowed
+};
+
+/// Canary and stable have the same latency distribution (Either), or the canary's is nowhere
+/// slower (Up): Lindon, Sanden & Shirikian, KDD 2022, arXiv 2205.14762.
+struct DistributionTest {
+  double alpha = 0.01;
+  Direction direction = Direction::Up;
+};
+
+/// CUSUM for faults that come late, such as leaks: raises an alarm on the canary's bad share
+/// having moved from `from` to `to`, with at least `between` requests between false alarms on
+/// average (Page 1954; Lorden 1971). No alpha: over a run of N requests the share of false
+/// alarms is about N / between.
+struct CusumTest {
+  Percent from, to;
+  double between = 1e6;
+  std::optional<Duration> over;  ///< counts requests slower than this; else errors
+};
+
+// --- measures, and the tools' rules ----------------------------------------------------------
+
+/// A number read off the datapoints of the last `window`.
+struct Measure {
+  enum class What {
+    ErrorShare,    ///< failed / requests
+    SuccessShare,  ///< 1 - that, computed from the counts
+    ErrorCount,
+    RequestCount,
+    LatencyQuantile,  ///< in seconds
+  };
+  What what = What::ErrorShare;
+  Scope scope = Scope::Canary;
+  double quantile = 0.99;                     ///< of LatencyQuantile
+  Duration window = std::chrono::minutes{1};  ///< zero: since the analysis began
+  /// The canary's value over stable's (or minus it) instead of the value itself.
+  enum class Against { Nothing, RatioToStable, DifferenceToStable };
+  Against against = Against::Nothing;
+};
+
+enum class Comparison { Less, LessOrEqual, Greater, GreaterOrEqual };
+/// `value comparison limit`, as in value > 0.05.
+struct Condition {
+  Comparison comparison = Comparison::Greater;
+  double limit = 0;
+};
+
+/// Plain limit on the canary: error share, or a latency quantile. Judged on every datapoint (or
+/// as many together as hold `min_requests`).
+struct Threshold {
+  std::optional<Percent> max_errors;    ///< of the canary's requests in the window
+  std::optional<Duration> max_latency;  ///< at `quantile`
+  double quantile = 0.99;
+  std::uint64_t min_requests = 1;  ///< fewer: no verdict
+  int consecutive = 1;             ///< windows in a row that must breach
+  // Further ways to set and count the limit; several limits: any breach counts.
+  std::optional<double> max_ratio;      ///< canary's error share over stable's, at most
+  std::optional<Percent> max_increase;  ///< canary's error share minus stable's, at most
+  std::optional<int> cumulative;        ///< instead of `consecutive`: breaches in the rollout
+  std::optional<int> of_last;           ///< `consecutive` breaches of the last so many
+};
+
+/// What one measurement says.
+enum class Reading { Success, Failure, Inconclusive, Error };
+
+/// One metric of a Checks test. Judged as Argo Rollouts does: with both conditions, failure wins,
+/// then success, else Inconclusive; with one, its opposite is the opposite; with none, Success.
+struct Check {
+  std::string name;  ///< for people: "request-success-rate"
+  Measure measure;
+  std::optional<Condition> success;
+  std::optional<Condition> failure;
+  Reading on_no_data = Reading::Failure;  ///< no request in the window
+};
+
+/// Measurements at intervals, counted by the tools' rules. Counts are those at which the rule
+/// acts: Argo's failureLimit L is fail_at L + 1, Flagger's threshold T is fail_at T.
+struct ChecksTest {
+  /// In order; the first that is not a Success decides the reading, as in Flagger. Argo's metrics
+  /// count apart: one ChecksTest each.
+  std::vector<Check> checks;
+  Duration interval = std::chrono::minutes{1};
+  Duration initial_delay{};  ///< before the first measurement; without it: at once (Argo) …
+  bool first_after_interval = false;      ///< … or one interval after the start (Flagger)
+  std::optional<int> fail_at = 1;         ///< failures in all; none: never
+  std::optional<int> inconclusive_at;     ///< Inconclusive in all
+  std::optional<int> errors_in_a_row;     ///< Argo's consecutiveErrorLimit 4 is 5
+  std::optional<int> successes_in_a_row;  ///< enough: accepted, no more measurements
+  std::optional<int> count;               ///< measurements in all (errors apart); then accepted
+  Duration error_retry = std::chrono::seconds{10};  ///< interval after an Error
+  /// The counts are looked at before a measurement, so a trip acts one interval later (Flagger).
+  bool acts_one_interval_later = false;
+  /// Counting begins anew with every weight step (Argo's inline analysis) or goes on (Flagger,
+  /// Argo's background analysis).
+  bool per_step = false;
+};
+
+/// A CloudWatch alarm: so many breaching datapoints of the last so many.
+struct AlarmTest {
+  enum class Missing { Missing, Ignore, Breaching, NotBreaching };
+  std::string name;
+  Measure measure;  ///< its window is the alarm's period
+  Condition breaching;
+  int datapoints_to_alarm = 1;
+  int evaluation_periods = 1;
+  Missing missing = Missing::Missing;
+};
+
+/// One metric of a judge: datapoints of the canary against those of stable, classed by a
+/// Mann-Whitney test as Kayenta's judge does.
+struct JudgedMetric {
+  std::string name;
+  Measure measure;  ///< one value per `window`, for each version
+  Direction direction = Direction::Either;
+  std::string group;
+  bool critical = false;        ///< High or Low makes the whole score 0
+  bool must_have_data = false;  ///< no data makes the metric fail
+  bool remove_outliers = false;
+  bool nan_is_zero = false;  ///< else datapoints without requests are left out
+  double confidence = 0.98;
+  double tolerance = 0.25;
+  enum class Effect { MeanRatio, Cles };
+  Effect effect = Effect::MeanRatio;
+  // Effects within these are no failure; the defaults let nothing off.
+  std::optional<double> allowed_increase, allowed_decrease;
+  std::optional<double> critical_increase, critical_decrease;
+};
+
+struct JudgeTest {
+  std::vector<JudgedMetric> metrics;
+  struct Group {
+    std::string name;
+    double weight = 0;  ///< of 100
+  };
+  std::vector<Group> groups;  ///< groups not listed share the rest
+  double pass = 95, marginal = 75;
+  Duration interval = std::chrono::hours{1};  ///< between scores
+  Duration begin_after{};
+  Duration lookback{};  ///< zero: everything since the beginning
+  Duration lifetime{};  ///< the score at its end must reach `pass`; zero: every score is judged
+                        ///< by `marginal` only
+};
+
+// ---------------------------------------------------------------------------------------------
+
+/// Grows by BernoulliTest, QuantileTest, DistributionTest, CusumTest, ChecksTest, AlarmTest and
+/// JudgeTest as each gets its state in Analysis.
+using TestSpec = std::variant<ErrorShareTest, Threshold, SprtTest>;
+
+struct AnalysisSpec {
+  std::string metric;  ///< "errors", "latency", or what the tools' rules call theirs
+  TestSpec test;
+  OnFail on_fail = OnFail::Rollback;
+  Place place;
+  /// Whose requests error-share, bernoulli, sprt, threshold and late-fault count. A canary is
+  /// judged by its own; anything else is for showing what goes wrong (see check, warnings).
+  Scope scope = Scope::Canary;
+  /// One test per segment of the traffic; the promise holds for all of them together. Error-share
+  /// and bernoulli only.
+  std::vector<std::string> segments;
+  /// Failures come in bursts of up to this length: evidence is capped to one vote per such time
+  /// (see burst.h). Error-share, bernoulli and sprt.
+  std::optional<Duration> burst;
+};
+
+/// "error-share", "threshold", "sprt", …
+std::string_view test_name(const TestSpec& test);
+/// Whether the test promises its alpha at any time one looks.
+bool is_sequential(const TestSpec& test);
+/// Its alpha; 0 for the tools' rules.
+double alpha_of(const TestSpec& test);
+/// The same test with its alpha times `part`.
+TestSpec with_alpha_part(TestSpec test, double part);
+
+}  // namespace coalmine::rollout
