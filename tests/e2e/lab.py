@@ -9,6 +9,7 @@ import http.client
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -163,11 +164,24 @@ def get(url, timeout=10):
     parts = urllib.parse.urlparse(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
     try:
-        connection.request("GET", parts.path or "/")
+        connection.request("GET", (parts.path or "/") + (parts.query and "?" + parts.query))
         response = connection.getresponse()
         return response.status, response.read().decode(), dict(response.getheaders())
     finally:
         connection.close()
+
+
+def control(mine, method, name, body=None):
+    """A request to a control endpoint: control(mine, "POST", "clock", {"advance": "10m"})."""
+    url = urllib.parse.urlparse(mine.endpoint)
+    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=60)
+    connection.request(method, "/_coalmine/" + name,
+                       None if body is None else json.dumps(body))
+    response = connection.getresponse()
+    text = response.read()
+    connection.close()
+    assert response.status == 200, f"{method} {name}: {response.status} {text}"
+    return json.loads(text)
 
 
 def version_of(status, body):
@@ -208,15 +222,15 @@ def traffic(url, requests, connections=4):
 
 
 class SteadyTraffic:
-    """Traffic in the background until the block ends (at most 120 s); counts afterwards."""
+    """Traffic in the background until the block ends (at most `seconds`); counts afterwards."""
 
-    def __init__(self, url, connections=2):
-        self.url, self.connections = url, connections
+    def __init__(self, url, connections=2, seconds=120):
+        self.url, self.connections, self.seconds = url, connections, seconds
         self.counts = collections.Counter()
         self.stopping = threading.Event()
 
     def _client(self):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + self.seconds
         while not self.stopping.is_set() and time.monotonic() < deadline:
             self.counts.update(traffic(self.url, 50, 1))
 
@@ -242,6 +256,25 @@ def assert_split(counts, version, share, sigmas=4):
     assert distance <= sigmas * deviation + 1e-9, (
         f"{version} got {counts[version]} of {total}, wanted {share:.0%} "
         f"± {sigmas * deviation / total:.2%}; all: {dict(counts)}")
+
+
+def canary_address(mine):
+    """Where v2's task answers, out of the mock's own state."""
+    text = get(mine.endpoint + "/_coalmine/state")[1]
+    for candidate in sorted(set(re.findall(r"\b127(?:\.\d+){3}\b", text))):
+        try:
+            if json.loads(get(f"http://{candidate}:9000/version")[1]).get("version") == "v2":
+                return candidate
+        except OSError:
+            continue  # a load balancer or the gateway: nothing on the app's port
+    raise AssertionError(f"no v2 in {text}")
+
+
+def break_it(address, share):
+    connection = http.client.HTTPConnection(address, 9000, timeout=10)
+    connection.request("PUT", "/fault", json.dumps({"kind": "errors", "share": share}))
+    response = connection.getresponse()
+    assert response.status == 200, response.read()
 
 
 def strip_nulls(value):

@@ -6,14 +6,11 @@ A healthy v2 is promoted and a faulty one rolled back, by the controller that th
 both traffic adapters move real weights; without credentials nothing is sent.
 """
 
-import http.client
-import json
-import re
 import subprocess
 import sys
 import tempfile
 
-from lab import Coalmine, SteadyTraffic, get, traffic, wait_until
+from lab import Coalmine, SteadyTraffic, break_it, canary_address, traffic, wait_until
 
 
 class Rollouts:
@@ -30,25 +27,6 @@ class Rollouts:
     def start(self, steps, *options):
         return self("start", "--steps", steps, "--metric-period", "1s", "--metric-delay", "1s",
                     *options)
-
-
-def canary_address(mine):
-    """Where v2's task answers, out of the mock's own state."""
-    text = get(mine.endpoint + "/_coalmine/state")[1]
-    for candidate in sorted(set(re.findall(r"\b127(?:\.\d+){3}\b", text))):
-        try:
-            if json.loads(get(f"http://{candidate}:9000/version")[1]).get("version") == "v2":
-                return candidate
-        except OSError:
-            continue  # a load balancer or the gateway: nothing on the app's port
-    raise AssertionError(f"no v2 in {text}")
-
-
-def break_it(address, share):
-    connection = http.client.HTTPConnection(address, 9000, timeout=10)
-    connection.request("PUT", "/fault", json.dumps({"kind": "errors", "share": share}))
-    response = connection.getresponse()
-    assert response.status == 200, response.read()
 
 
 def main():
