@@ -82,7 +82,7 @@ Status read_constraints(const Json& facts, Shape& shape) {
   if (const Json* max = find(facts, "max")) shape.max = max->get<double>();
   shape.pattern = get_string(facts, "pattern");
   if (!shape.pattern.empty()) {
-    TRY(shape.compiled_pattern, Pattern::compile(shape.pattern));
+    TRY(shape.compiled_pattern, Regex::compile(shape.pattern, RegexDialect::Ecma));
   }
   return {};
 }

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "mock-aws/protocol/pattern.h"
+#include "sim/core/regex.h"
 #include "sim/core/result.h"
 
 namespace coalmine::mock {
@@ -49,7 +49,7 @@ struct Shape {
   std::vector<std::string> enum_values;
   std::optional<double> min, max;  ///< of the length for strings, blobs, lists and maps
   std::string pattern;
-  Pattern compiled_pattern;
+  Regex compiled_pattern;
   bool is_union = false;
   bool is_document = false;  ///< any JSON
   bool flattened = false;

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/core/regex.h"
 #include "sim/core/result.h"
-#include "sim/traffic/regex.h"
 #include "sim/traffic/request.h"
 #include "sim/traffic/route_table.h"
 

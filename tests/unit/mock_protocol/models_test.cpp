@@ -47,7 +47,7 @@ Json sample_text(const Shape& shape) {
   candidates.emplace_back(std::max<std::size_t>(min, 1), '1');
   for (const std::string& text : candidates) {
     if (text.size() < min || (shape.max && static_cast<double>(text.size()) > *shape.max)) continue;
-    if (shape.compiled_pattern.matches(text)) return text;
+    if (shape.pattern.empty() || shape.compiled_pattern.matches(text)) return text;
   }
   ADD_FAILURE() << "no sample for " << shape.name << ": " << shape.pattern;
   return "";
