@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "sim/core/histogram.h"
+#include "tests/support/case_name.h"
 
 namespace coalmine::faults {
 namespace {
@@ -278,7 +279,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadText{"latency=lognormal(80ms,20ms)", "median <= p99"},
         BadText{"latency=lognormal(80ms", "MEDIAN,P99"}, BadText{"latency=2h", "longer than 1h"},
         BadText{"crash-after=-1", "0 to"}, BadText{"leak=2GB", "1B to 1GB"},
-        BadText{"leak=64", "1B to 1GB"}));
+        BadText{"leak=64", "1B to 1GB"}),
+    [](const auto& info) { return test::case_name(info.index, info.param.text); });
 
 TEST(ParseFaults, JsonNeedsTheMainSetting) {
   const auto faults = faults_from_json(*parse_json(R"({"kind":"leak"})"));

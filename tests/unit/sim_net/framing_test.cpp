@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/case_name.h"
+
 namespace coalmine::net {
 namespace {
 
@@ -175,7 +177,8 @@ INSTANTIATE_TEST_SUITE_P(Framing, BadChunks,
                                          "ffffffffffffffff0\r\n", "10000000000000000\r\n",
                                          "1;" + std::string(kMaxChunkLineBytes, 'x') + "\r\n",
                                          "0\r\nT: 1\n",
-                                         "0\r\n" + std::string(kMaxTrailerBytes + 1, 't')));
+                                         "0\r\n" + std::string(kMaxTrailerBytes + 1, 't')),
+                         [](const auto& info) { return test::case_name(info.index, info.param); });
 
 }  // namespace
 }  // namespace coalmine::net
