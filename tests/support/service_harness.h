@@ -51,4 +51,22 @@ class Caller {
   Random random_{7};
 };
 
+/// A fixture around one service that tells its events, at a time that the test moves.
+template <typename ServiceUnderTest>
+struct ServiceTest : testing::Test {
+  RecordingSink recorder;
+  ServiceUnderTest service{mock::Scope{}, Random(1), recorder};
+  Caller call{service};
+  TimePoint& now = call.now;
+
+  Json ok(std::string_view operation, const Json& input) { return call.ok(operation, input); }
+  void refused(std::string_view operation, const Json& input, std::string_view code,
+               std::string_view message) {
+    const mock::Reply reply = call(operation, input);
+    ASSERT_FALSE(reply) << operation << " " << input.dump();
+    EXPECT_EQ(reply.error().code, code);
+    EXPECT_EQ(reply.error().message, message);
+  }
+};
+
 }  // namespace coalmine::test

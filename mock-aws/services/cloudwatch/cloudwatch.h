@@ -108,7 +108,7 @@ class CloudWatch : public Service, public Alarms, public MetricSink {
   Result<MathValue> value_of_query(const std::vector<Query>& queries, const Query& query,
                                    TimePoint start, TimePoint end, int depth) const;
 
-  // alarms.cpp
+  // put_alarms.cpp, describe_alarms.cpp, alarms.cpp
   Reply put_metric_alarm(const Json& input, CallContext& context);
   Reply put_composite_alarm(const Json& input, CallContext& context);
   Reply describe_alarms(const Json& input, CallContext& context);
@@ -129,6 +129,9 @@ class CloudWatch : public Service, public Alarms, public MetricSink {
   void remember(TimePoint now, const Alarm& alarm, std::string type, std::string summary,
                 const Json& data);
 
+  // alarm_evaluation.cpp
+  /// When an alarm of this period is judged next after `t`.
+  static TimePoint next_mark(TimePoint t, Duration period);
   void evaluate_at(Alarm& alarm, TimePoint now);
   void evaluate_composites(TimePoint now);
   void change_state(Alarm& alarm, AlarmState state, std::string reason, std::string data,
@@ -144,5 +147,7 @@ class CloudWatch : public Service, public Alarms, public MetricSink {
 /// The dimensions of an input's Dimensions list.
 Dimensions dimensions_from(const Json& input);
 Json dimensions_to(const Dimensions& dimensions);
+/// The texts of a list member; none when the input lacks it.
+std::vector<std::string> strings_from(const Json& input, const char* member);
 
 }  // namespace coalmine::mock

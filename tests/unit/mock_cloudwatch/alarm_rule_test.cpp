@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
 namespace coalmine::mock {
 namespace {
 
@@ -52,7 +55,12 @@ INSTANTIATE_TEST_SUITE_P(
                     MissingCase{"00X0X", 2, "ALARM", "ALARM", "ALARM", "ALARM"},
                     MissingCase{"0-X--", 2, "OK", "OK", "ALARM", "OK"},
                     MissingCase{"----0", 2, "OK", "OK", "ALARM", "OK"},
-                    MissingCase{"---X-", 2, "ALARM", "keep", "ALARM", "OK"}));
+                    MissingCase{"---X-", 2, "ALARM", "keep", "ALARM", "OK"}),
+    [](const auto& info) {  // "0-X-X" of which 3 must breach: "3_of_0mXmX"
+      std::string points = info.param.points;
+      std::replace(points.begin(), points.end(), '-', 'm');
+      return std::to_string(info.param.to_alarm) + "_of_" + points;
+    });
 
 TEST(AlarmReason, SpeaksAsCloudWatchDoes) {
   AlarmRule rule{1, 1, 1, Comparison::Greater, MissingData::Missing};

@@ -35,25 +35,25 @@ TEST_F(AlarmsTest, BeginUncheckedAndAlarmOnTheMinute) {
   now += 1s;
   cloudwatch.tick(now);
   EXPECT_EQ(cloudwatch.alarm_state("errors"), AlarmState::Alarm);
-  EXPECT_EQ(recorder.events.back()["event"], "alarm.changed");
-  EXPECT_EQ(recorder.events.back()["actions"].size(), 1U);
+  EXPECT_EQ(recorder.events.back().first, "alarm.changed");
+  EXPECT_EQ(recorder.events.back().second["actions"].size(), 1U);
   EXPECT_EQ(Json::parse(std::string(described()["StateReasonData"]))["recentDatapoints"],
             Json({2.0}));
 }
 
 TEST_F(AlarmsTest, OneLongTickEqualsManyShortOnes) {
   const auto history = [&](Duration step) {
-    Recorder quiet;
+    test::RecordingSink quiet;
     CloudWatch other(Scope{}, Random(1), quiet);
-    CallContext context{kVirtualEpoch, "", "", "", random};
-    EXPECT_TRUE(other.call("PutMetricAlarm", alarm(), context));
+    test::Caller other_call(other);
+    other_call.ok("PutMetricAlarm", alarm());
     for (const auto at : {30s, 90s, 600s}) {
       MetricDatum datum{"5xx", {}, kVirtualEpoch + at, "Count", {5}, {1}, false};
       other.put_metrics("Test", {datum}, kVirtualEpoch);
     }
     for (TimePoint t = kVirtualEpoch; t <= kVirtualEpoch + 1h; t += step) other.tick(t);
-    context.now = kVirtualEpoch + 1h;
-    return *other.call("DescribeAlarmHistory", Json::object(), context);
+    other_call.now = kVirtualEpoch + 1h;
+    return other_call.ok("DescribeAlarmHistory", Json::object());
   };
   EXPECT_EQ(history(1h), history(7s));
 }

@@ -1,5 +1,7 @@
 #include "tests/unit/mock_cloudwatch/cloudwatch_fixture.h"
 
+#include "tests/support/case_name.h"
+
 namespace coalmine::mock {
 namespace {
 
@@ -190,7 +192,8 @@ INSTANTIATE_TEST_SUITE_P(
                     MathCase{"FILL(e, 0) / r * 100", {20, 0}},
                     MathCase{"IF(r > 5, 1, 0)", {1, 1, 0}}, MathCase{"IF(e > 2, e)", {3}},
                     MathCase{"e > 2 AND r == 0", {0, 1}}, MathCase{"SUM(e) + 0 * r", {5, 5, 5}},
-                    MathCase{"1 + 2 * 3", {7, 7, 7}}));
+                    MathCase{"1 + 2 * 3", {7, 7, 7}}),
+    [](const auto& info) { return test::case_name(info.index, info.param.expression); });
 
 TEST_F(Metrics, BadExpressionsSayWhere) {
   for (const auto& [expression, want] : std::vector<std::pair<const char*, const char*>>{
