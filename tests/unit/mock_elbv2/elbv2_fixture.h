@@ -6,40 +6,13 @@
 
 #include "mock-aws/services/elbv2/elbv2.h"
 #include "sim/core/json.h"
+#include "tests/support/service_harness.h"
 
 namespace coalmine::mock {
 
-struct Recorder : EventSink {
-  void event(TimePoint, std::string_view name, Json fields) override {
-    fields["event"] = name;
-    events.push_back(std::move(fields));
-  }
-  std::vector<Json> events;
-};
-
 /// An Elbv2 at a time that the test moves.
-struct Elbv2Test : testing::Test {
-  TimePoint now = kVirtualEpoch;
-  Recorder recorder;
-  Random random{1};
-  Elbv2 elb{Scope{}, Random(1), recorder};
-
-  Reply call(const char* operation, const Json& input) {
-    CallContext context{now, "000000000000", "us-east-1", "", random};
-    return elb.call(operation, input, context);
-  }
-  Json ok(const char* operation, const Json& input) {
-    const Reply reply = call(operation, input);
-    EXPECT_TRUE(reply) << operation << ": " << (reply ? "" : reply.error().message);
-    return reply ? *reply : Json();
-  }
-  void refused(const char* operation, const Json& input, const std::string& code,
-               const std::string& message) {
-    const Reply reply = call(operation, input);
-    ASSERT_FALSE(reply) << operation << " " << input.dump();
-    EXPECT_EQ(reply.error().code, code);
-    EXPECT_EQ(reply.error().message, message);
-  }
+struct Elbv2Test : test::ServiceTest<Elbv2> {
+  Elbv2& elb = service;
 
   std::string balancer(const char* name = "web") {
     return ok("CreateLoadBalancer",

@@ -6,37 +6,17 @@
 
 #include "mock-aws/services/logs/filter_pattern.h"
 #include "sim/core/json.h"
+#include "tests/support/case_name.h"
+#include "tests/support/service_harness.h"
 
 namespace coalmine::mock {
 namespace {
 
 using namespace std::chrono_literals;
 
-struct Silent : EventSink {
-  void event(TimePoint, std::string_view, Json) override {}
-};
+struct LogsTest : test::ServiceTest<Logs> {
+  Logs& logs = service;
 
-struct LogsTest : testing::Test {
-  TimePoint now = kVirtualEpoch;
-  Silent silent;
-  Random random{1};
-  Logs logs{Scope{}, Random(1), silent};
-
-  Reply call(const char* operation, const Json& input) {
-    CallContext context{now, "000000000000", "us-east-1", "", random};
-    return logs.call(operation, input, context);
-  }
-  Json ok(const char* operation, const Json& input) {
-    const Reply reply = call(operation, input);
-    EXPECT_TRUE(reply) << operation << ": " << (reply ? "" : reply.error().message);
-    return reply ? *reply : Json();
-  }
-  void refused(const char* operation, const Json& input, const char* code, const char* message) {
-    const Reply reply = call(operation, input);
-    ASSERT_FALSE(reply) << operation;
-    EXPECT_EQ(reply.error().code, code);
-    EXPECT_EQ(reply.error().message, message);
-  }
   void create() {
     ok("CreateLogGroup", {{"logGroupName", "g"}});
     ok("CreateLogStream", {{"logGroupName", "g"}, {"logStreamName", "s"}});
@@ -219,7 +199,8 @@ INSTANTIATE_TEST_SUITE_P(
                     PatternCase{"a b", "a only", false}, PatternCase{"\"a b\"", "a b", true},
                     PatternCase{"\"a b\"", "a  b", false}, PatternCase{"?x ?y", "y", true},
                     PatternCase{"?x ?y", "z", false}, PatternCase{"ERROR -debug", "ERROR", true},
-                    PatternCase{"ERROR -debug", "ERROR debug", false}));
+                    PatternCase{"ERROR -debug", "ERROR debug", false}),
+    [](const auto& info) { return test::case_name(info.index, info.param.pattern); });
 
 TEST(FilterPatternSyntax, OtherKindsAreHonestErrors) {
   for (const char* bad : {"{ $.a = 1 }", "[a, b]", "%x%", "\"open"}) {
