@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "sim/core/clock.h"
 #include "sim/core/histogram.h"
 #include "sim/core/result.h"
 #include "sim/core/time.h"
+#include "sim/engine/tasks.h"
 #include "sim/engine/world/world.h"
 #include "sim/rollout/driver.h"
 #include "sim/traffic/route_table.h"
@@ -43,13 +45,24 @@ class ControlPlane {
   virtual void publish(const PeriodMetrics& period, TimePoint now) = 0;
   /// Somebody who is not the rollout sets the weights; false: the API refused them.
   virtual bool set_foreign(const std::map<std::string, std::uint32_t>& weights) = 0;
+  /// A task has come up, or went away: what ECS would register and deregister. All tasks of the
+  /// Spec are up in the beginning.
+  virtual void task_started(TaskId task, TimePoint now) = 0;
+  virtual void task_stopped(TaskId task, TimePoint now) = 0;
+  /// What a load balancer's health checks ask; without it all tasks are healthy.
+  using HealthProbe = std::function<bool(TaskId task, TimePoint now)>;
+  virtual void set_health_probe(HealthProbe probe) { static_cast<void>(probe); }
+  /// From now on this share of the rollout's calls is refused for coming too fast.
+  virtual void throttle(double share) { static_cast<void>(share); }
+  /// When tick() has something to do that changes routes; kNever: nothing is pending.
+  virtual TimePoint next_wakeup() const { return kNever; }
   /// Moves what time moves.
   virtual void tick(TimePoint now) { static_cast<void>(now); }
 };
 
 /// The time that a control plane's clients see. The simulation is the clock; a control plane is
 /// made before it, so it is handed this.
-using ControlPlaneMaker =
-    std::function<Result<std::unique_ptr<ControlPlane>>(const world::Spec&, Clock&)>;
+using ControlPlaneMaker = std::function<Result<std::unique_ptr<ControlPlane>>(
+    const world::Spec&, std::uint64_t seed, Clock&)>;
 
 }  // namespace coalmine::engine

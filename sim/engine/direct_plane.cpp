@@ -1,5 +1,9 @@
 #include "sim/engine/direct_plane.h"
 
+#include <algorithm>
+#include <set>
+
+#include "sim/engine/fidelity.h"
 #include "sim/rollout/weights.h"
 
 namespace coalmine::engine {
@@ -12,6 +16,8 @@ class DirectPlane : public ControlPlane,
   explicit DirectPlane(const world::Spec& spec) : spec_(spec) {
     for (const world::Version& version : spec.versions) {
       weights_[version.name] = version.name == spec.plan.stable ? 100 : 0;
+      std::set<std::size_t>& tasks = tasks_.emplace_back();
+      for (int i = 0; i < version.tasks; ++i) tasks.insert(static_cast<std::size_t>(i));
     }
   }
 
@@ -21,12 +27,13 @@ class DirectPlane : public ControlPlane,
 
   traffic::Snapshot routes() override {
     traffic::Forward forward;
-    for (const world::Version& version : spec_.versions) {
+    for (std::size_t v = 0; v < spec_.versions.size(); ++v) {
       traffic::Target target;
-      target.name = version.name;
-      target.weight = static_cast<std::uint32_t>(weights_[version.name]);
-      for (int i = 0; i < version.tasks; ++i) {
-        target.instances.push_back({version.name, "127.0.0.1", 9000 + i, true});
+      target.name = spec_.versions[v].name;
+      target.weight = static_cast<std::uint32_t>(weights_[target.name]);
+      for (const std::size_t task : tasks_[v]) {
+        const std::string address = task_address({v, task});
+        target.instances.push_back({address, address, kTaskPort, true});
       }
       forward.targets.push_back(std::move(target));
     }
@@ -46,6 +53,15 @@ class DirectPlane : public ControlPlane,
     for (const auto& [name, weight] : weights) weights_[name] = weight;
     ++revision_;
     return true;
+  }
+
+  void task_started(TaskId task, TimePoint) override {
+    tasks_[task.version].insert(task.task);
+    ++revision_;
+  }
+  void task_stopped(TaskId task, TimePoint) override {
+    tasks_[task.version].erase(task.task);
+    ++revision_;
   }
 
   // --- rollout::TrafficAdapter ---
@@ -73,10 +89,10 @@ class DirectPlane : public ControlPlane,
       reading.windows.push_back({period.from, period.to, counts(period, spec_.plan.stable, limits),
                                  counts(period, spec_.plan.canary, limits)});
     }
+    // As CloudWatchMetrics reckons it.
     const Duration period = spec_.platform.metric_period, delay = spec_.platform.metric_delay;
-    const auto past = (now - kVirtualEpoch - delay).count();
-    const auto periods = past < 0 ? 0 : past / period.count() + 1;
-    reading.next = kVirtualEpoch + delay + period * std::max<std::int64_t>(periods, 1);
+    const TimePoint seen = now - delay;
+    reading.next = seen - seen.time_since_epoch() % period + period + delay;
     return reading;
   }
 
@@ -87,21 +103,36 @@ class DirectPlane : public ControlPlane,
         period.versions[world::version_index(spec_, version).value_or(0)];
     rollout::VersionCounts counts{metrics.requests, metrics.errors, {}};
     for (const Duration limit : limits) {
-      counts.slow.push_back({limit, metrics.latency.count_above(limit)});
+      // A bucket counts by its upper bound, as it does when it comes from CloudWatch.
+      std::uint64_t slow = 0;
+      for (const auto& [value_us, count] : metrics.latency.filled()) {
+        slow += std::chrono::microseconds(value_us) > limit ? count : 0;
+      }
+      counts.slow.push_back({limit, slow});
     }
     return counts;
   }
 
   const world::Spec& spec_;
   rollout::Weights weights_;
+  std::vector<std::set<std::size_t>> tasks_;  ///< that are up, by version
   std::uint64_t revision_ = 1;
   std::vector<PeriodMetrics> periods_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<ControlPlane>> make_direct_plane(const world::Spec& spec, Clock&) {
+Result<std::unique_ptr<ControlPlane>> make_direct_plane(const world::Spec& spec, std::uint64_t,
+                                                        Clock&) {
   return std::make_unique<DirectPlane>(spec);
+}
+
+bool plain_values_suffice(const world::Spec& spec) {
+  if (spec.platform.throttling.value > 0) return false;
+  if (spec.plan.traffic == rollout::TrafficApi::Alb && health_matters(spec)) return false;
+  return std::none_of(spec.events.begin(), spec.events.end(), [](const world::Event& event) {
+    return std::holds_alternative<world::ThrottleApi>(event.what);
+  });
 }
 
 }  // namespace coalmine::engine

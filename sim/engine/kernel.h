@@ -1,19 +1,25 @@
-// The inner loop of the virtual world: modelled requests, many millions a second.
+// The inner loops of the virtual world: modelled requests, many millions a second.
 //
 // Between two events nothing changes, so the requests of such a stretch are independent and
-// alike: a Regime holds all that is constant (routes and weights, faults, latencies), and
-// generate() models every request of the stretch with one random draw, whose bits say where it
-// goes, whether it fails and how long it takes. No allocation, no virtual call, no clock.
+// alike: a Regime holds all that is constant (routes and weights, faults, latencies). Three ways
+// to play a stretch, with the same results in distribution:
+//
+//   generate()       one random draw per request, whose bits say where it goes, whether it fails
+//                    and how long it takes. No allocation, no virtual call, no clock.
+//   task_pool.h      one by one in the order of time, where requests queue or faults remember
+//   aggregate.h      only counts, whose cost does not grow with the rate
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "sim/core/histogram.h"
 #include "sim/core/random.h"
 #include "sim/core/time.h"
+#include "sim/engine/behaviour.h"
 #include "sim/engine/latency_table.h"
 #include "sim/engine/world/world.h"
 
@@ -22,33 +28,16 @@ namespace coalmine::engine {
 inline constexpr std::size_t kMaxTargets = 10;
 inline constexpr Duration kRequestTimeout = std::chrono::seconds{15};  ///< App Mesh's default
 
-/// What one version makes of a request of one segment.
-struct Behaviour {
-  struct Failure {
-    std::uint64_t below = 0;  ///< of 2^32, cumulative
-    world::Ending ending = world::Ending::Error;
-  };
-  std::vector<Failure> failures;
-  std::uint64_t failure_below = 0;  ///< the last one's bound; 0: never fails
-  struct Delay {
-    std::uint64_t below = 0;  ///< of 2^32
-    std::shared_ptr<const LatencyTable> table;
-  };
-  std::vector<Delay> delays;
-};
-
-/// "Each fault is drawn by itself, the first failure wins, delays add up", as in
-/// sim/traffic/faults.
-Behaviour make_behaviour(const std::vector<world::Fault>& faults, const std::string& segment);
-
 /// Where the requests of one segment go.
 struct SegmentRegime {
+  SegmentFacts facts;
   double share = 1;         ///< of all requests
   bool refused = false;     ///< no route, or no weight: every request is dropped
   std::size_t targets = 0;  ///< with a weight
   /// Target k takes draws in [edge[k-1], edge[k]): the same requests that traffic::pick gives it
   /// for the same draw. The last edge is 2^64 and left out.
   std::array<std::uint64_t, kMaxTargets> edges{};
+  std::array<double, kMaxTargets> weight{};        ///< share of the segment's requests
   std::array<std::size_t, kMaxTargets> version{};  ///< index in Spec::versions
   std::array<bool, kMaxTargets> up{};              ///< whether the target has an instance
   std::array<Behaviour, kMaxTargets> behaviour;
@@ -59,14 +48,12 @@ std::uint64_t edge_of(std::uint64_t cumulative, std::uint64_t total);
 
 struct VersionRegime {
   std::shared_ptr<const LatencyTable> latency;
-  int tasks = 1;
-  Duration service_time{};  ///< of one request at one task; zero: no limit, no queue
+  bool ordered = false;  ///< played one by one by its tasks; behaviours are not looked at
 };
 
 struct Regime {
   std::vector<SegmentRegime> segments;
   std::vector<VersionRegime> versions;
-  bool queues() const;
 };
 
 /// What a version did since the meter was last cleared. The fast loop counts a request by its
@@ -76,27 +63,35 @@ struct Meter {
   std::array<std::uint64_t, world::kEndings> endings{};
   Histogram other;
   std::array<std::uint32_t, LatencyTable::kSize> fast{};  ///< answered well, by latency part
+  bool any_fast = false;
 
+  /// A request ended so after `latency`, unless the gateway had lost patience before.
+  void end(world::Ending ending, Duration latency);
   std::uint64_t fast_requests() const;
-  std::uint64_t total() const;
+  std::uint64_t total() const { return requests + fast_requests(); }
   void clear();
 };
 
-/// When each task has worked off what it was given.
-struct Queues {
-  std::vector<std::vector<TimePoint>> free_at;  ///< by version and task
-  std::vector<std::size_t> next_task;           ///< round robin, as Envoy does
-};
+/// Requests by version and segment that are left to the versions' tasks.
+using OrderedCounts = std::vector<std::vector<std::uint64_t>>;
 
-/// Models `count` requests that arrive within [begin, end), into one meter per version.
-/// `dropped` counts those that never reach a version.
+/// How many of `count` requests fall on each segment: `each(segment index, n)` one by one.
+template <typename Each>
+void split_by_segment(const Regime& regime, std::uint64_t count, Random& random, Each each) {
+  double left = 1;
+  for (std::size_t i = 0; i < regime.segments.size() && count > 0; ++i) {
+    const double share = regime.segments[i].share;
+    const bool last = i + 1 == regime.segments.size();
+    const std::uint64_t n = last || share >= left ? count : random.binomial(count, share / left);
+    each(i, n);
+    count -= n;
+    left -= share;
+  }
+}
+
+/// Models `count` requests, into one meter per version. `dropped` counts those that never reach a
+/// version, `ordered` gets those of ordered versions.
 void generate(const Regime& regime, std::uint64_t count, Random& random, std::vector<Meter>& meters,
-              std::uint64_t& dropped);
-
-/// The same with tasks that queue: arrivals need an order, so each is placed in time;
-/// `even`: at equal distances.
-void generate_queued(const Regime& regime, std::uint64_t count, TimePoint begin, TimePoint end,
-                     bool even, Random& random, std::vector<Meter>& meters, Queues& queues,
-                     std::uint64_t& dropped);
+              std::uint64_t& dropped, OrderedCounts& ordered);
 
 }  // namespace coalmine::engine

@@ -72,7 +72,33 @@ LatencyTable::LatencyTable(const world::Latency& latency) : latency_(latency), v
   }
 }
 
+LatencyTable::LatencyTable(std::function<Duration(double p)> quantile)
+    : quantile_(std::move(quantile)) {
+  for (std::size_t i = 0; i < kSize; ++i) {
+    values_.push_back(quantile_((static_cast<double>(i) + 0.5) / kSize));
+  }
+}
+
+void LatencyTable::spread(const std::function<void(Duration value, double p)>& emit) const {
+  constexpr int kCuts = 64;
+  constexpr double kPart = 1.0 / kSize;
+  for (std::size_t i = 0; i < kTail; ++i) emit(values_[i], kPart);
+  for (int i = 0; i < kCuts; ++i) {
+    const double p = (static_cast<double>(kTail) + (i + 0.5) / kCuts) / kSize;
+    Duration value = values_[kTail];
+    if (quantile_) {
+      value = quantile_(p);
+    } else if (std::holds_alternative<world::LognormalLatency>(latency_)) {
+      value = from_seconds(math::exp(mu_ + sigma_ * normal_quantile(p)));
+    }
+    emit(value, kPart / kCuts);
+  }
+}
+
 Duration LatencyTable::tail(Random& random) const {
+  if (quantile_) {
+    return quantile_((static_cast<double>(kTail) + random.uniform()) / kSize);
+  }
   if (!std::holds_alternative<world::LognormalLatency>(latency_)) return values_[kTail];
   // Marsaglia (1964), "Generating a variable from the tail of the normal distribution".
   static const double kEdge = normal_quantile(static_cast<double>(kTail) / kSize);

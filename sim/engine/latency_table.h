@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "sim/core/random.h"
@@ -20,10 +21,18 @@ class LatencyTable {
   static constexpr std::size_t kTail = kSize - 1;
 
   explicit LatencyTable(const world::Latency& latency);
+  /// Any distribution, by the value that a share p in (0, 1) of the requests does not exceed.
+  explicit LatencyTable(std::function<Duration(double p)> quantile);
 
+  /// Whether both stand for the same distribution.
+  bool same_as(const LatencyTable& other) const {
+    return this == &other || (!quantile_ && !other.quantile_ && latency_ == other.latency_);
+  }
   Duration at(std::size_t index) const { return values_[index]; }
   /// A value of the last part.
   Duration tail(Random& random) const;
+  /// The distribution as values with their probabilities; the last part is cut in 64 once more.
+  void spread(const std::function<void(Duration value, double p)>& emit) const;
   /// Any value, by 12 bits and, in the tail, more of the stream.
   Duration sample(std::uint64_t bits, Random& random) const {
     const std::size_t index = bits & kTail;
@@ -33,6 +42,7 @@ class LatencyTable {
  private:
   world::Latency latency_;
   double mu_ = 0, sigma_ = 0;
+  std::function<Duration(double p)> quantile_;
   std::vector<Duration> values_;
 };
 

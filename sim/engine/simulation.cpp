@@ -4,88 +4,89 @@
 #include <limits>
 
 #include "sim/core/check.h"
-#include "sim/core/math.h"
+#include "sim/engine/fidelity.h"
+#include "sim/engine/simulation_due.h"
+#include "sim/rollout/analysis/analysis.h"
 #include "sim/rollout/journal_file.h"
-#include "sim/traffic/route_index.h"
 
 namespace coalmine::engine {
 
-using world::Ending;
 using world::Fault;
-
-/// Something of the scenario's `when` that comes at its time.
-struct Simulation::Due {
-  enum class Kind { FaultBegins, FaultEnds, ForeignWeights };
-  TimePoint at;
-  Kind kind;
-  std::size_t event = 0;  ///< index in Spec::events
-};
 
 namespace {
 
-/// Requests that the gateway's metrics count as errors: it answered 5xx.
-std::uint64_t metric_errors(const Meter& meter) {
-  const auto count = [&meter](Ending e) { return meter.endings[static_cast<std::size_t>(e)]; };
-  return count(Ending::Error) + count(Ending::Reset) + count(Ending::Timeout);
-}
+constexpr std::size_t kFromTheBeginning = std::numeric_limits<std::size_t>::max();
+/// Where tasks may crash, the gateway learns of it within this time.
+constexpr Duration kCrashResolution = std::chrono::seconds{1};
 
-std::uint64_t user_failures(const Meter& meter) {
-  std::uint64_t sum = 0;
-  for (std::size_t i = 1; i < world::kEndings; ++i) sum += meter.endings[i];
-  return sum;
-}
-
-/// Virtual nodes and target groups are named after their version: "app-v1".
-std::optional<std::size_t> version_of(const world::Spec& spec, std::string_view target) {
-  for (std::size_t i = 0; i < spec.versions.size(); ++i) {
-    const std::string& name = spec.versions[i].name;
-    if (target == name || target == "app-" + name) return i;
+std::vector<std::shared_ptr<const LatencyTable>> make_tables(const world::Spec& spec) {
+  std::vector<std::shared_ptr<const LatencyTable>> tables;
+  for (std::size_t v = 0; v < spec.versions.size(); ++v) {
+    const bool same = v > 0 && spec.versions[v].latency == spec.versions[v - 1].latency;
+    tables.push_back(same ? tables.back()
+                          : std::make_shared<LatencyTable>(spec.versions[v].latency));
   }
-  return std::nullopt;
+  return tables;
+}
+
+TaskPool::Limits limits_of(const world::Spec& spec, const world::Version& version) {
+  TaskPool::Limits limits;
+  if (version.capacity) limits.spacing = from_seconds(1 / version.capacity->per_s);
+  limits.concurrency = version.concurrency.value_or(0);
+  limits.queue = version.queue;
+  limits.restart = spec.platform.task_start;
+  return limits;
 }
 
 }  // namespace
 
-Simulation::Simulation(const world::Spec& spec, std::uint64_t seed)
+Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggregate)
     : spec_(spec),
       start_(kVirtualEpoch),
       now_(kVirtualEpoch),
       limit_(kVirtualEpoch + spec.limit),
       recorder_(spec, "virtual", seed, kVirtualEpoch),
+      rate_(spec.traffic),
       arrivals_(Random(seed).split("arrivals")),
       requests_(Random(seed).split("requests")),
-      users_(Random(seed).split("users")),
-      moments_(Random(seed).split("moments")),
-      canary_(world::version_index(spec, spec.plan.canary).value_or(0)) {
-  const std::size_t n = spec.versions.size();
-  active_.resize(n);
-  period_.resize(n);
-  seen_.resize(n);
-  seen_failed_.resize(n);
-  total_fast_.resize(n);
-  queues_.free_at.resize(n);
-  queues_.next_task.resize(n);
-  user_seen_.resize(spec.traffic.users / 64 + 1);
-  for (std::size_t v = 0; v < n; ++v) {
-    tables_.push_back(std::make_shared<LatencyTable>(spec.versions[v].latency));
-    queues_.free_at[v].assign(static_cast<std::size_t>(spec.versions[v].tasks), start_);
-    for (const Fault& fault : spec.versions[v].faults) {
-      active_[v].emplace_back(std::numeric_limits<std::size_t>::max(), fault);
-    }
+      tasks_(Random(seed).split("tasks")),
+      health_(Random(seed).split("health")),
+      losses_(Random(seed).split("metric-loss")),
+      health_matters_(health_matters(spec)),
+      tables_(make_tables(spec)),
+      limits_(rollout::latency_limits(spec.plan.analyses)),
+      count_only_(aggregate),
+      ledger_(spec, recorder_, seed, kVirtualEpoch, tables_) {
+  with_latency_ = !limits_.empty();
+  active_.resize(spec.versions.size());
+  for (std::size_t v = 0; v < spec.versions.size(); ++v) {
+    const world::Version& version = spec.versions[v];
+    ordered_.push_back(needs_order(spec, version));
+    pools_.push_back(std::make_unique<TaskPool>(limits_of(spec, version), tables_[v],
+                                                static_cast<std::size_t>(version.tasks), start_));
+    for (const Fault& fault : version.faults) active_[v].emplace_back(kFromTheBeginning, fault);
+    fault_pools(v);
   }
   for (std::size_t i = 0; i < spec.events.size(); ++i) {
     const world::Event& event = spec.events[i];
+    const TimePoint at = start_ + event.at;
+    const auto span = [&](Due::Kind begin, Due::Kind end, const std::optional<Duration>& length) {
+      schedule({at, begin, i});
+      if (length) schedule({at + *length, end, i});
+    };
     if (const auto* inject = std::get_if<world::InjectFault>(&event.what)) {
-      due_.push_back({start_ + event.at, Due::Kind::FaultBegins, i});
-      if (inject->length) {
-        due_.push_back({start_ + event.at + *inject->length, Due::Kind::FaultEnds, i});
-      }
+      span(Due::Kind::FaultBegins, Due::Kind::FaultEnds, inject->length);
+    } else if (const auto* throttle = std::get_if<world::ThrottleApi>(&event.what)) {
+      span(Due::Kind::ThrottleBegins, Due::Kind::ThrottleEnds, throttle->length);
     } else if (std::holds_alternative<world::ForeignWeights>(event.what)) {
-      due_.push_back({start_ + event.at, Due::Kind::ForeignWeights, i});
+      schedule({at, Due::Kind::Foreign, i});
+    } else if (std::holds_alternative<world::ScaleTasks>(event.what)) {
+      schedule({at, Due::Kind::Scale, i});
     }
   }
-  std::stable_sort(due_.begin(), due_.end(),
-                   [](const Due& a, const Due& b) { return a.at < b.at; });
+  if (spec.platform.throttling.value > 0) {
+    throttles_.emplace_back(kFromTheBeginning, spec.platform.throttling.share());
+  }
   period_begin_ = start_;
   period_end_ = start_ + spec.platform.metric_period;
 }
@@ -94,8 +95,13 @@ Simulation::~Simulation() = default;
 
 Status Simulation::attach(ControlPlane& plane) {
   plane_ = &plane;
+  plane.set_health_probe([this](TaskId task, TimePoint now) {
+    return pools_[task.version]->healthy(task.task, now, health_);
+  });
+  if (!throttles_.empty()) plane.throttle(throttles_.front().second);
   seen_revision_ = plane.revision();
   take_effect(plane.routes());
+  seen_weights_ = live_weights_;
   return {};
 }
 
@@ -141,7 +147,17 @@ TimePoint Simulation::next_event() const {
   if (next_due_ < due_.size()) next = std::min(next, due_[next_due_].at);
   for (const PendingRoutes& pending : pending_routes_) next = std::min(next, pending.at);
   for (const Unpublished& period : unpublished_) next = std::min(next, period.at);
-  return next;
+  if (!rate_.is_flat()) {
+    const Duration step = rate_.next_step(now_ - start_);
+    if (step != kForever) next = std::min(next, start_ + step);
+  }
+  if (health_matters_) {
+    next = std::min(next, plane_->next_wakeup());
+    for (const auto& pool : pools_) {
+      if (pool->may_crash()) next = std::min(next, now_ + kCrashResolution);
+    }
+  }
+  return std::max(next, now_);
 }
 
 void Simulation::advance(TimePoint t) {
@@ -160,29 +176,9 @@ void Simulation::happen() {
     take_effect(pending_routes_.front().routes);
     pending_routes_.erase(pending_routes_.begin());
   }
-  for (; next_due_ < due_.size() && due_[next_due_].at <= now_; ++next_due_) {
-    const Due& due = due_[next_due_];
-    const world::Event& event = spec_.events[due.event];
-    if (due.kind == Due::Kind::ForeignWeights) {
-      const auto& weights = std::get<world::ForeignWeights>(event.what).weights;
-      const std::string done = plane_->set_foreign(weights) ? "" : " (refused)";
-      recorder_.note(
-          now_, "weights.foreign",
-          {{"what", world::render_weights(spec_, weights) + " set by somebody else" + done}});
-      notice_routes();
-      continue;
-    }
-    const auto& inject = std::get<world::InjectFault>(event.what);
-    const std::size_t v = world::version_index(spec_, inject.target).value_or(0);
-    const bool begins = due.kind == Due::Kind::FaultBegins;
-    if (begins) {
-      active_[v].emplace_back(due.event, inject.fault);
-    } else {
-      std::erase_if(active_[v], [&due](const auto& one) { return one.first == due.event; });
-    }
-    recorder_.note(now_, begins ? "fault.began" : "fault.ended",
-                   {{"what", world::describe(inject.fault, inject.target)}});
-    rebuild_regime();
+  while (next_due_ < due_.size() && due_[next_due_].at <= now_) {
+    const Due due = due_[next_due_++];
+    carry_out(due);
   }
   if (period_end_ <= now_) end_period();
   while (!unpublished_.empty() && unpublished_.front().at <= now_) {
@@ -190,19 +186,43 @@ void Simulation::happen() {
     unpublished_.erase(unpublished_.begin());
   }
   plane_->tick(now_);
+  notice_routes();
+}
+
+/// Keeps the list sorted; of the same moment in the order of coming.
+void Simulation::schedule(Due due) {
+  const auto begin = due_.begin() + static_cast<std::ptrdiff_t>(next_due_);
+  due_.insert(std::upper_bound(begin, due_.end(), due,
+                               [](const Due& a, const Due& b) { return a.at < b.at; }),
+              due);
+}
+
+void Simulation::end_period() {
+  PeriodMetrics metrics = ledger_.end_period(period_begin_, period_end_, with_latency_);
+  const double loss = spec_.platform.metric_loss.share();
+  if (loss == 0 || !losses_.bernoulli(loss)) {
+    unpublished_.push_back({period_end_ + spec_.platform.metric_delay, std::move(metrics)});
+  }
+  period_begin_ = period_end_;
+  period_end_ += spec_.platform.metric_period;
 }
 
 // --- routes ------------------------------------------------------------------------------------
 
+/// Weights reach the gateway after the platform's delay; where tasks are it learns at once.
 void Simulation::notice_routes() {
   if (plane_->revision() == seen_revision_) return;
   seen_revision_ = plane_->revision();
+  traffic::Snapshot routes = plane_->routes();
   const Duration delay = spec_.platform.route_delay;
-  if (delay == Duration{}) {
-    take_effect(plane_->routes());
+  std::vector<std::uint32_t> weights =
+      make_regime(spec_, {routes, {}, tables_, std::vector<bool>(tables_.size(), true)}).weights;
+  if (delay == Duration{} || (weights == seen_weights_ && pending_routes_.empty())) {
+    take_effect(routes);
   } else {
-    pending_routes_.push_back({now_ + delay, plane_->routes()});
+    pending_routes_.push_back({now_ + delay, std::move(routes)});
   }
+  seen_weights_ = std::move(weights);
 }
 
 void Simulation::take_effect(const traffic::Snapshot& routes) {
@@ -221,190 +241,89 @@ void Simulation::take_effect(const traffic::Snapshot& routes) {
 }
 
 void Simulation::rebuild_regime() {
-  regime_.segments.clear();
-  regime_.versions.clear();
-  for (std::size_t v = 0; v < spec_.versions.size(); ++v) {
-    const world::Version& version = spec_.versions[v];
-    VersionRegime regime{tables_[v], version.tasks, Duration{}};
-    if (version.capacity) regime.service_time = from_seconds(1 / version.capacity->per_s);
-    regime_.versions.push_back(regime);
+  if (aggregate_) aggregate_->settle(requests_, ledger_.fine_latencies());
+  RegimeInputs inputs{live_routes_, {}, tables_, ordered_};
+  for (const auto& faults : active_) {
+    std::vector<Fault>& list = inputs.faults.emplace_back();
+    for (const auto& [event, fault] : faults) list.push_back(fault);
   }
-  std::vector<world::Segment> segments = spec_.traffic.segments;
-  double rest = 100;
-  for (const world::Segment& segment : segments) rest -= segment.share.value;
-  if (rest > 1e-9) segments.push_back({"", "/", Percent{rest}});
-
-  live_weights_.assign(spec_.versions.size(), 0);
-  const auto index = traffic::RouteIndex::compile(live_routes_);
-  for (const world::Segment& segment : segments) {
-    SegmentRegime regime;
-    regime.share = segment.share.share();
-    regime.refused = true;
-    if (index && !(*index)->listeners().empty()) {
-      traffic::RequestView request;
-      request.path = segment.path;
-      std::string scratch;
-      const traffic::Decision decision =
-          traffic::resolve((*index)->listeners().front(), request, 0, scratch);
-      if (decision.forward != nullptr && decision.forward->total_weight > 0) {
-        const traffic::ForwardIndex& forward = *decision.forward;
-        std::uint64_t cumulative = 0;
-        for (const traffic::TargetIndex& target : forward.targets) {
-          const auto v = version_of(spec_, target.target->name);
-          if (v) live_weights_[*v] = target.target->weight;
-          if (target.target->weight == 0) continue;
-          cumulative += target.target->weight;
-          const std::size_t k = regime.targets++;
-          regime.edges[k] =
-              cumulative < forward.total_weight ? edge_of(cumulative, forward.total_weight) : 0;
-          regime.version[k] = v.value_or(0);
-          regime.up[k] = v.has_value() && !target.usable.empty();
-          std::vector<Fault> faults;
-          for (const auto& [event, fault] : active_[regime.version[k]]) faults.push_back(fault);
-          regime.behaviour[k] = make_behaviour(faults, segment.name);
-        }
-        regime.refused = false;
-      }
-    }
-    regime_.segments.push_back(std::move(regime));
+  RoutedRegime routed = make_regime(spec_, inputs);
+  regime_ = std::move(routed.regime);
+  live_weights_ = std::move(routed.weights);
+  for (std::size_t v = 0; v < pools_.size(); ++v) {
+    pools_[v]->set_usable(std::move(routed.usable[v]));
+  }
+  if (count_only_) {
+    aggregate_ = std::make_unique<Aggregate>(regime_, limits_, aggregate_.get());
   }
 }
 
 // --- requests ----------------------------------------------------------------------------------
 
 std::uint64_t Simulation::arrivals(TimePoint begin, TimePoint end) {
-  const double rate = spec_.traffic.rate.per_s;
+  const double rate = rate_.rate_at(begin - start_);
   if (spec_.traffic.arrivals == world::Arrivals::Poisson) {
     return arrivals_.poisson(rate * to_seconds(end - begin));
   }
-  const auto until = [&](TimePoint t) {
-    return static_cast<std::uint64_t>(rate * to_seconds(t - start_) + 1e-9);
-  };
-  return until(end) - until(begin);
+  const auto whole = [](double beats) { return static_cast<std::uint64_t>(beats + 1e-9); };
+  if (rate_.is_flat()) {
+    return whole(rate * to_seconds(end - start_)) - whole(rate * to_seconds(begin - start_));
+  }
+  const double before = beats_;
+  beats_ += rate * to_seconds(end - begin);
+  return whole(beats_) - whole(before);
 }
 
 void Simulation::run_batch(TimePoint end) {
   const std::uint64_t count = arrivals(now_, end);
-  if (regime_.queues()) {
-    generate_queued(regime_, count, now_, end, spec_.traffic.arrivals == world::Arrivals::Constant,
-                    requests_, period_, queues_, dropped_);
+  if (aggregate_) {
+    aggregate_->generate(count, requests_, ledger_.meters(), ledger_.dropped());
   } else {
-    generate(regime_, count, requests_, period_, dropped_);
+    ordered_counts_.assign(pools_.size(), std::vector<std::uint64_t>(regime_.segments.size(), 0));
+    generate(regime_, count, requests_, ledger_.meters(), ledger_.dropped(), ordered_counts_);
+    play_ordered(count, end);
   }
-  begin_span(end);
+  ledger_.end_span(now_, end, live_weights_);
 }
 
-/// Accounts for what the meters counted since the last time, as one span.
-void Simulation::begin_span(TimePoint end) {
-  world::Span span{now_ - start_, end - start_, live_weights_, {}, dropped_ - seen_dropped_};
-  seen_dropped_ = dropped_;
-  std::uint64_t total = 0, weight = 0;
-  for (const std::uint32_t w : live_weights_) weight += w;
-  for (std::size_t v = 0; v < period_.size(); ++v) {
-    const std::uint64_t requests = period_[v].total();
-    const std::uint64_t failed = user_failures(period_[v]);
-    span.versions.push_back({requests - seen_[v], failed - seen_failed_[v]});
-    total += requests - seen_[v];
-    seen_[v] = requests;
-    seen_failed_[v] = failed;
-  }
-  if (weight > 0) {
-    world::Record& record = recorder_.record();
-    record.max_canary_share =
-        std::max(record.max_canary_share,
-                 static_cast<double>(live_weights_[canary_]) / static_cast<double>(weight));
-  }
-  see_canary(now_, end, span.versions[canary_].requests);
-  if (total + span.dropped > 0) recorder_.record().spans.push_back(std::move(span));
-}
-
-/// First and last moment, and the distinct users, of the canary's requests.
-void Simulation::see_canary(TimePoint begin, TimePoint end, std::uint64_t requests) {
-  if (requests == 0) return;
-  world::Record& record = recorder_.record();
-  if (!record.first_canary) {
-    // The first of n uniform moments: P(first > x) = (1 - x)^n.
-    const double u = 1 - moments_.uniform();
-    const double x = 1 - math::pow(u, 1.0 / static_cast<double>(requests));
-    record.first_canary = (begin - start_) + from_seconds(to_seconds(end - begin) * x);
-  }
-  last_canary_batch_ = {begin, end};
-  last_canary_count_ = requests;
-  for (std::uint64_t i = 0; i < requests && record.blast_users < spec_.traffic.users; ++i) {
-    const std::uint64_t user = users_.below(spec_.traffic.users);
-    const std::uint64_t bit = std::uint64_t{1} << (user % 64);
-    std::uint64_t& word = user_seen_[user / 64];
-    if ((word & bit) == 0) {
-      word |= bit;
-      ++record.blast_users;
+/// The requests that were left to the tasks. `beats`: arrivals of all versions together.
+void Simulation::play_ordered(std::uint64_t beats, TimePoint end) {
+  for (std::size_t v = 0; v < pools_.size(); ++v) {
+    if (!ordered_[v]) continue;
+    Meter& meter = ledger_.meters()[v];
+    std::vector<std::uint64_t> counts = std::move(ordered_counts_[v]);
+    if (spec_.traffic.arrivals == world::Arrivals::Constant) {
+      pools_[v]->play_evenly(regime_.segments, std::move(counts), beats, now_, end, tasks_, meter,
+                             ledger_.dropped());
+    } else {
+      pools_[v]->play(regime_.segments, std::move(counts), now_, end, tasks_, meter,
+                      ledger_.dropped());
     }
+    pools_[v]->finish(end, meter);
+    report_crashes(v);
   }
-}
-
-void Simulation::end_period() {
-  PeriodMetrics metrics{period_begin_, period_end_, {}};
-  for (std::size_t v = 0; v < period_.size(); ++v) {
-    Meter& meter = period_[v];
-    VersionMetrics one{meter.total(), metric_errors(meter), meter.other};
-    for (std::size_t i = 0; i < meter.fast.size(); ++i) {
-      if (meter.fast[i] > 0) one.latency.add(tables_[v]->at(i), meter.fast[i]);
-    }
-    metrics.versions.push_back(std::move(one));
-  }
-  count_up();
-  unpublished_.push_back({period_end_ + spec_.platform.metric_delay, std::move(metrics)});
-  period_begin_ = period_end_;
-  period_end_ += spec_.platform.metric_period;
-}
-
-void Simulation::count_up() {
-  world::Record& record = recorder_.record();
-  for (std::size_t v = 0; v < period_.size(); ++v) {
-    Meter& meter = period_[v];
-    world::VersionRecord& total = record.versions[v];
-    total.requests += meter.total();
-    for (std::size_t e = 0; e < world::kEndings; ++e) total.endings[e] += meter.endings[e];
-    total.endings[0] += meter.fast_requests();
-    total.latency.merge(meter.other);
-    for (std::size_t i = 0; i < meter.fast.size(); ++i) total_fast_[v][i] += meter.fast[i];
-    meter.clear();
-    seen_[v] = seen_failed_[v] = 0;
-  }
-  record.dropped = dropped_;
 }
 
 void Simulation::settle_record() {
-  count_up();
-  world::Record& record = recorder_.record();
-  for (std::size_t v = 0; v < total_fast_.size(); ++v) {
-    for (std::size_t i = 0; i < LatencyTable::kSize; ++i) {
-      if (total_fast_[v][i] > 0)
-        record.versions[v].latency.add(tables_[v]->at(i), total_fast_[v][i]);
-    }
+  if (aggregate_) aggregate_->settle(requests_, ledger_.fine_latencies());
+  for (std::size_t v = 0; v < pools_.size(); ++v) {
+    if (ordered_[v]) pools_[v]->finish(kNever, ledger_.meters()[v]);
   }
-  if (last_canary_batch_) {
-    // The last of n uniform moments: P(last < x) = x^n.
-    const auto [begin, end] = *last_canary_batch_;
-    const double u = 1 - moments_.uniform();
-    const double x = math::pow(u, 1.0 / static_cast<double>(last_canary_count_));
-    record.last_canary = (begin - start_) + from_seconds(to_seconds(end - begin) * x);
-  }
-  record.versions[canary_].users = record.blast_users;
+  ledger_.settle();
 }
 
 // --- the run -----------------------------------------------------------------------------------
 
 Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions& options,
                                const ControlPlaneMaker& make_plane) {
-  if (options.fidelity == world::Fidelity::Aggregate) {
-    return error("fidelity aggregate is not there yet; use request or auto");
-  }
+  TRY(const FidelityChoice fidelity, choose_fidelity(spec, options.fidelity));
   const std::uint64_t seed = options.seed.value_or(spec.seed);
-  Simulation simulation(spec, seed);
-  TRY(const auto plane, make_plane(spec, simulation));
+  Simulation simulation(spec, seed, fidelity.aggregate);
+  TRY(const auto plane, make_plane(spec, seed, simulation));
   TRY_STATUS(simulation.attach(*plane));
   world::Recorder& recorder = simulation.recorder();
-  recorder.record().fidelity = "request";
+  recorder.record().fidelity = fidelity.aggregate ? "aggregate" : "request";
+  recorder.record().fidelity_reason = fidelity.reason;
   rollout::RolloutWorld world{
       plane->traffic(), plane->metrics(),
       simulation,       &simulation,
@@ -425,6 +344,7 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
   }
   simulation.drain();
   simulation.settle_record();
+  plane->throttle(0);
   TRY(const rollout::Weights weights, plane->traffic().current_weights());
   for (const auto& [name, weight] : weights) {
     recorder.record().final_weights[name] = static_cast<std::uint32_t>(weight);

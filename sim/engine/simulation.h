@@ -8,8 +8,13 @@
 
 #include "sim/core/clock.h"
 #include "sim/core/random.h"
+#include "sim/engine/aggregate.h"
 #include "sim/engine/control_plane.h"
 #include "sim/engine/kernel.h"
+#include "sim/engine/ledger.h"
+#include "sim/engine/rate_curve.h"
+#include "sim/engine/regime.h"
+#include "sim/engine/task_pool.h"
 #include "sim/engine/world/recorder.h"
 #include "sim/engine/world/world.h"
 
@@ -19,8 +24,8 @@ namespace coalmine::engine {
 /// begin, weights take effect and metrics are written, in the order of their time.
 class Simulation : public Clock, public rollout::OperatorSource {
  public:
-  /// `spec` must outlive the object.
-  Simulation(const world::Spec& spec, std::uint64_t seed);
+  /// `spec` must outlive the object. `aggregate`: only for a Spec that choose_fidelity() allows.
+  Simulation(const world::Spec& spec, std::uint64_t seed, bool aggregate);
   ~Simulation() override;
   /// Must be called once before time moves; the plane is seen as it is then.
   Status attach(ControlPlane& plane);
@@ -39,28 +44,42 @@ class Simulation : public Clock, public rollout::OperatorSource {
   void settle_record();
 
  private:
-  void count_up();
   struct Due;
   void advance(TimePoint t);
   TimePoint next_event() const;
   void happen();
+  // What the scenario makes happen.
+  void carry_out(const Due& due);
+  void change_fault(const Due& due);
+  void set_foreign(const world::ForeignWeights& foreign);
+  void throttle(const Due& due);
+  void scale(const world::ScaleTasks& scale);
+  void start_task(const Due& due);
+  void schedule(Due due);
+  void fault_pools(std::size_t version);
+  // Routes.
   void notice_routes();
   void take_effect(const traffic::Snapshot& routes);
   void rebuild_regime();
-  void run_batch(TimePoint end);
-  void end_period();
-  void begin_span(TimePoint end);
-  void see_canary(TimePoint begin, TimePoint end, std::uint64_t requests);
+  // Requests.
   std::uint64_t arrivals(TimePoint begin, TimePoint end);
+  void run_batch(TimePoint end);
+  void play_ordered(std::uint64_t beats, TimePoint end);
+  void report_crashes(std::size_t version);
+  void end_period();
 
   const world::Spec& spec_;
   TimePoint start_, now_, limit_;
   ControlPlane* plane_ = nullptr;
   world::Recorder recorder_;
-  Random arrivals_, requests_, users_, moments_;
-  std::size_t canary_ = 0;
+  RateCurve rate_;
+  Random arrivals_, requests_, tasks_, health_, losses_;
+  double beats_ = 0;  ///< of constant arrivals on a curve, whole ones have come
+  bool with_latency_ = false;
+  bool health_matters_ = false;
 
   std::uint64_t seen_revision_ = 0;
+  std::vector<std::uint32_t> seen_weights_;
   struct PendingRoutes {
     TimePoint at;
     traffic::Snapshot routes;
@@ -69,28 +88,27 @@ class Simulation : public Clock, public rollout::OperatorSource {
   traffic::Snapshot live_routes_;
   std::vector<std::uint32_t> live_weights_;
 
-  std::vector<Due> due_;  ///< of the scenario: faults begin and end, foreign weights; sorted
+  std::vector<Due> due_;  ///< faults, scaling, tasks to come up; sorted, done up to next_due_
   std::size_t next_due_ = 0;
   std::size_t next_operator_ = 0;
   std::vector<std::vector<std::pair<std::size_t, world::Fault>>> active_;  ///< by version
+  std::vector<std::pair<std::size_t, double>> throttles_;                  ///< by event, share
   std::vector<std::shared_ptr<const LatencyTable>> tables_;
+  std::vector<bool> ordered_;                     ///< by version
+  std::vector<std::unique_ptr<TaskPool>> pools_;  ///< by version
 
   Regime regime_;
-  Queues queues_;
-  std::vector<Meter> period_;        ///< since the period began
-  std::vector<std::uint64_t> seen_;  ///< requests by version already in a span
-  std::vector<std::uint64_t> seen_failed_;
-  std::uint64_t dropped_ = 0, seen_dropped_ = 0;
+  std::unique_ptr<Aggregate> aggregate_;  ///< null: requests are played one by one
+  std::vector<Duration> limits_;          ///< latencies that somebody watches
+  bool count_only_ = false;
+  Ledger ledger_;
+  OrderedCounts ordered_counts_;
   TimePoint period_begin_, period_end_;
   struct Unpublished {
     TimePoint at;
     PeriodMetrics metrics;
   };
   std::vector<Unpublished> unpublished_;
-  std::vector<std::array<std::uint64_t, LatencyTable::kSize>> total_fast_;
-  std::vector<std::uint64_t> user_seen_;  ///< bitmap
-  std::optional<std::pair<TimePoint, TimePoint>> last_canary_batch_;
-  std::uint64_t last_canary_count_ = 0;
 };
 
 /// Plays the scenario in virtual time.

@@ -51,24 +51,6 @@ faults::Latency scaled(const world::Latency& latency, double speed) {
   return faults::Latency::lognormal(real(lognormal.median), real(lognormal.p99));
 }
 
-faults::Kind kind_of(world::FaultKind kind) {
-  switch (kind) {
-    case world::FaultKind::Errors:
-      return faults::Kind::Errors;
-    case world::FaultKind::Slow:
-      return faults::Kind::Latency;
-    case world::FaultKind::Reset:
-      return faults::Kind::Reset;
-    case world::FaultKind::Hang:
-      return faults::Kind::Hang;
-    case world::FaultKind::Truncate:
-      return faults::Kind::Truncate;
-    case world::FaultKind::WrongBody:
-      return faults::Kind::WrongBody;
-  }
-  return faults::Kind::Errors;
-}
-
 /// The live stage: processes, gateway, and what the rollout sees of them. Everything but the
 /// load runs in the caller's thread, while the rollout sleeps.
 class LiveWorld : public Clock,
@@ -273,14 +255,9 @@ class LiveWorld : public Clock,
     base.latency = scaled(spec_.versions[v].latency, speed_);
     list.push_back(base);
     for (const Active& active : active_[v]) {
-      faults::Fault fault;
-      fault.kind = kind_of(active.fault.kind);
-      fault.share = active.fault.share.share();
-      fault.code = active.fault.status;
+      faults::Fault fault = world::to_fault(spec_, active.fault);
       if (active.fault.latency) fault.latency = scaled(*active.fault.latency, speed_);
-      for (const world::Segment& segment : spec_.traffic.segments) {
-        if (segment.name == active.fault.segment) fault.path = segment.path;
-      }
+      fault.warm_up = from_seconds(to_seconds(fault.warm_up) / speed_);
       list.push_back(fault);
     }
     for (const auto& process : processes_[v]) TRY_STATUS(process->set_faults(list));

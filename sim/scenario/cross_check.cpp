@@ -46,6 +46,22 @@ struct Context {
                    : fmt::format("there is no segment \"{}\" (allowed: {})", name, join(names)));
   }
 
+  /// A fault tells a segment's requests by their path or header.
+  void want_distinct_segment(const Place& place, const std::string& name) const {
+    want_segment(place, name);
+    const YamlNode* segments = child(child(child(&root, "given"), "traffic"), "segments");
+    for (std::size_t i = 0; segments != nullptr && i < segments->items.size(); ++i) {
+      const YamlNode& one = segments->items[i];
+      const YamlNode* its_name = child(&one, "name");
+      const YamlNode* path = child(&one, "path");
+      if (its_name == nullptr || its_name->text != name || has_key(one, "header")) continue;
+      if (path != nullptr && path->text != "/") continue;
+      reader.problem(place, fmt::format("the segment \"{}\" has neither a path nor a header of its "
+                                        "own, so a fault cannot tell its requests",
+                                        name));
+    }
+  }
+
   /// Every item of the list `key`, in the file's order.
   std::vector<const YamlNode*> items(std::string_view key) const {
     std::vector<const YamlNode*> found;
@@ -72,7 +88,7 @@ void check_versions(const Context& context) {
     const YamlNode* faults = child(&version, "faults");
     for (std::size_t i = 0; faults != nullptr && i < faults->items.size(); ++i) {
       if (const YamlNode* segment = child(&faults->items[i], "segment")) {
-        context.want_segment(context.reader.place(*segment), segment->text);
+        context.want_distinct_segment(context.reader.place(*segment), segment->text);
       }
     }
   }
@@ -137,6 +153,30 @@ void check_rollout(const Context& context) {
   }
 }
 
+/// What only holds for a load balancer: ALB's metrics come by the minute, target groups have names
+/// of their own.
+void check_alb(const Context& context) {
+  const world::Spec& spec = context.scenario.spec;
+  if (spec.plan.traffic != rollout::TrafficApi::Alb) return;
+  const YamlNode* given = child(&context.root, "given");
+  const YamlNode* period = child(child(given, "platform"), "metric-period");
+  if (period != nullptr && spec.platform.metric_period % std::chrono::minutes{1} != Duration{}) {
+    context.reader.problem(*period,
+                           "metric-period is {}; a load balancer's metrics come by the minute: "
+                           "write whole minutes, or leave it out for 1m",
+                           period->text);
+  }
+  constexpr std::size_t kMaxName = 28;  // of 32, behind "app-"
+  for (const auto& [name, version] : child(given, "versions")->pairs) {
+    const bool plain = name.text.find_first_of("._") == std::string::npos;
+    if (plain && name.text.size() <= kMaxName && name.text.back() != '-') continue;
+    context.reader.problem(name,
+                           "\"{}\" cannot be part of a target group's name; with traffic alb "
+                           "allowed are up to {} letters, digits and inner '-'",
+                           name.text, kMaxName);
+  }
+}
+
 void check_events(const Context& context, bool complete) {
   for (const YamlNode* event : context.items("when")) {
     const YamlNode* at = child(event, "at");
@@ -149,10 +189,11 @@ void check_events(const Context& context, bool complete) {
       const YamlNode* target = child(fault, "target");
       if (target != nullptr) context.want_version(context.reader.place(*target), target->text);
       if (const YamlNode* segment = child(fault, "segment")) {
-        context.want_segment(context.reader.place(*segment), segment->text);
+        context.want_distinct_segment(context.reader.place(*segment), segment->text);
       }
     }
     check_weight_names(context, child(event, "weights"));
+    check_weight_names(context, child(event, "tasks"));
   }
 }
 
@@ -181,6 +222,7 @@ void cross_check(const Scenario& scenario, bool complete, const YamlNode& root, 
   check_versions(context);
   check_segments(context);
   if (complete) check_rollout(context);
+  if (complete) check_alb(context);
   check_events(context, complete);
   check_checks(context, complete);
 }

@@ -65,6 +65,11 @@ std::string suggestion(const std::string& word, const std::vector<std::string>& 
   return best;
 }
 
+bool has_key(const YamlNode& map, std::string_view key) {
+  return std::any_of(map.pairs.begin(), map.pairs.end(),
+                     [key](const auto& pair) { return pair.key.text == key; });
+}
+
 std::string join(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, ", "));
 }
@@ -119,6 +124,50 @@ Rule<std::string> path_rule(std::string doc) {
                   node, "\"{}\" is not a path; it begins with / and has no blanks", node.text);
             }
             out = node.text;
+            return true;
+          }};
+}
+
+Rule<std::string> header_rule(std::string doc) {
+  return {string_schema(std::move(doc), "^[A-Za-z0-9-]{1,64}: ?[!-~]{1,255}$"),
+          [](const YamlNode& node, Reader& reader, std::string& out) {
+            if (!want_scalar(node, reader, "a header such as X-User:beta")) return false;
+            const std::size_t colon = node.text.find(':');
+            const std::string name = node.text.substr(0, colon);
+            std::string value = colon == std::string::npos ? "" : node.text.substr(colon + 1);
+            if (!value.empty() && value[0] == ' ') value.erase(0, 1);
+            const auto token = [](char c) {
+              return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-';
+            };
+            const auto visible = [](char c) { return c > ' ' && c <= '~'; };
+            if (name.empty() || name.size() > 64 || value.empty() || value.size() > 255 ||
+                !std::all_of(name.begin(), name.end(), token) ||
+                !std::all_of(value.begin(), value.end(), visible)) {
+              return reader.problem(node, "\"{}\" is not a header; write NAME:VALUE without blanks",
+                                    node.text);
+            }
+            out = name + ":" + value;
+            return true;
+          }};
+}
+
+Rule<std::uint64_t> size_rule(std::string doc) {
+  return {string_schema(doc + " (1B to 1GB)", "^[0-9]+(B|KB|MB|GB)$"),
+          [](const YamlNode& node, Reader& reader, std::uint64_t& out) {
+            if (!want_scalar(node, reader, "a size such as 64KB")) return false;
+            constexpr std::uint64_t kMost = std::uint64_t{1} << 30;
+            std::uint64_t value = 0;
+            const char* end = node.text.data() + node.text.size();
+            const auto [stop, ec] = std::from_chars(node.text.data(), end, value);
+            const std::string_view unit(stop, static_cast<std::size_t>(end - stop));
+            const int shift = unit == "B" ? 0 : unit == "KB" ? 10 : unit == "MB" ? 20 : 30;
+            const bool known = shift < 30 || unit == "GB";
+            if (ec != std::errc{} || !known || value == 0 || value > (kMost >> shift)) {
+              return reader.problem(node, "\"{}\" is not a size; write 1B to 1GB, as in 64KB",
+                                    node.text);
+            }
+            out = value << shift;
             return true;
           }};
 }

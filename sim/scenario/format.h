@@ -49,6 +49,7 @@ struct Rule {
 
 /// The word nearest to `word` among `allowed`, if near enough to be a slip of the hand.
 std::string suggestion(const std::string& word, const std::vector<std::string>& allowed);
+bool has_key(const YamlNode& map, std::string_view key);
 /// "a, b, c"
 std::string join(const std::vector<std::string>& words);
 /// Reports an unknown word with a suggestion and the whole list of allowed ones.
@@ -61,6 +62,10 @@ Rule<std::string> text_rule(std::string doc, std::size_t max_length = 200);
 /// [A-Za-z0-9._-], as AWS names go.
 Rule<std::string> name_rule(std::string doc);
 Rule<std::string> path_rule(std::string doc);
+/// "NAME:VALUE"
+Rule<std::string> header_rule(std::string doc);
+/// "64KB", in powers of 1024: 1B to 1GB
+Rule<std::uint64_t> size_rule(std::string doc);
 Rule<Duration> duration_rule(std::string doc, Duration low, Duration high);
 Rule<Percent> percent_rule(std::string doc, double low, double high);
 Rule<Rate> rate_rule(std::string doc, double low, double high);

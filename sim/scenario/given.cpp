@@ -26,6 +26,8 @@ Rule<world::Segment> segment_rule() {
   return ObjectRule<world::Segment>("a part of the traffic with a path of its own")
       .required("name", name_rule("name of the segment"), &world::Segment::name)
       .optional("path", path_rule("path of its requests; default /"), &world::Segment::path)
+      .optional("header", header_rule("header that its requests carry; default: none"),
+                &world::Segment::header)
       .required("share", percent_rule("share of all requests", 0, 100), &world::Segment::share)
       .then([](const YamlNode& node, Reader& reader, world::Segment& segment) {
         if (segment.share.value > 0) return true;
@@ -34,25 +36,55 @@ Rule<world::Segment> segment_rule() {
       .rule();
 }
 
-Rule<world::Traffic> traffic_rule() {
-  return ObjectRule<world::Traffic>("who asks, and how often")
-      .required("rate", rate_rule("requests", 0, kMaxRatePerS), &world::Traffic::rate)
-      .optional("arrivals",
-                word_rule<world::Arrivals>("how requests follow one another; default poisson",
-                                           {{"poisson", world::Arrivals::Poisson},
-                                            {"constant", world::Arrivals::Constant}}),
-                &world::Traffic::arrivals)
+Rule<world::Diurnal> diurnal_rule() {
+  return ObjectRule<world::Diurnal>("the rate swells and ebbs once in 24h; `rate` is its peak")
+      .optional("low", percent_rule("the quietest moment, of the rate; default 30%", 0, 100),
+                &world::Diurnal::low)
+      .optional(
+          "peak-at",
+          duration_rule("the busiest moment, after the start; default 0s", Duration{}, hours{24}),
+          &world::Diurnal::peak_at)
+      .rule();
+}
+
+Rule<TrafficDraft> traffic_rule() {
+  using T = TrafficDraft;
+  return ObjectRule<T>("who asks, and how often")
+      .add("rate", false, rate_rule("requests", 0, kMaxRatePerS),
+           [](T& t, Rate rate) { t.traffic.rate = rate; })
+      .add("arrivals", false,
+           word_rule<world::Arrivals>(
+               "how requests follow one another; default poisson",
+               {{"poisson", world::Arrivals::Poisson}, {"constant", world::Arrivals::Constant}}),
+           [](T& t, world::Arrivals arrivals) { t.traffic.arrivals = arrivals; })
       .add("users", false, integer_rule("number of users; default 10000", 1, 1'000'000'000),
-           [](world::Traffic& t, std::int64_t users) {
-             t.users = static_cast<std::uint64_t>(users);
-           })
-      .optional("segments", list_rule("parts of the traffic", segment_rule(), 1, 100),
-                &world::Traffic::segments)
-      .then([](const YamlNode& node, Reader& reader, world::Traffic& traffic) {
+           [](T& t, std::int64_t users) { t.traffic.users = static_cast<std::uint64_t>(users); })
+      .add("segments", false, list_rule("parts of the traffic", segment_rule(), 1, 100),
+           [](T& t, std::vector<world::Segment> list) { t.traffic.segments = std::move(list); })
+      .add("diurnal", false, diurnal_rule(),
+           [](T& t, world::Diurnal diurnal) { t.traffic.diurnal = diurnal; })
+      .optional("trace",
+                text_rule("instead of rate: a file beside this one with lines SECONDS,REQUESTS_"
+                          "PER_SECOND; each rate holds until the next line's"),
+                &T::trace)
+      .then([](const YamlNode& node, Reader& reader, T& draft) {
         double sum = 0;
-        for (const world::Segment& segment : traffic.segments) sum += segment.share.value;
-        if (sum <= 100 + 1e-9) return true;
-        return reader.problem(node, "the segments' shares add up to {}%, allowed is 100%", sum);
+        for (const world::Segment& segment : draft.traffic.segments) sum += segment.share.value;
+        if (sum > 100 + 1e-9) {
+          return reader.problem(node, "the segments' shares add up to {}%, allowed is 100%", sum);
+        }
+        const bool rate = has_key(node, "rate");
+        if (!rate && draft.trace.empty()) {
+          return reader.problem(node, "the key \"rate\" is missing");
+        }
+        if (!draft.trace.empty() && (rate || draft.traffic.diurnal)) {
+          return reader.problem(node, "\"trace\" says the rate; \"{}\" does not go with it",
+                                rate ? "rate" : "diurnal");
+        }
+        for (const auto& [key, value] : node.pairs) {
+          if (key.text == "trace") draft.trace_place = reader.place(value);
+        }
+        return true;
       })
       .rule();
 }
@@ -64,6 +96,16 @@ Rule<VersionDraft> version_rule() {
                 rate_rule("requests that one task can serve; further ones queue. Default: no limit",
                           0.001, kMaxRatePerS),
                 &VersionDraft::capacity)
+      .optional("concurrency",
+                integer_rule("requests that one task works on at a time; further ones queue. "
+                             "Default: no limit",
+                             1, 100'000),
+                &VersionDraft::concurrency)
+      .optional("queue",
+                integer_rule("requests that may wait at one task, further ones get 503. Default: "
+                             "no limit",
+                             0, 1'000'000),
+                &VersionDraft::queue)
       .optional("latency",
                 latency_rule("time to answer; default: as the stable version, or lognormal with "
                              "median 20ms and p99 80ms"),
@@ -73,6 +115,12 @@ Rule<VersionDraft> version_rule() {
       .optional("faults",
                 list_rule("what else is wrong with it, from the beginning", fault_rule(), 1, 20),
                 &VersionDraft::faults)
+      .then([](const YamlNode& node, Reader& reader, VersionDraft& version) {
+        if (!version.queue || version.capacity || version.concurrency) return true;
+        return reader.problem(node,
+                              "a queue needs a capacity or a concurrency: without one nobody "
+                              "waits");
+      })
       .rule();
 }
 
@@ -82,14 +130,27 @@ Rule<world::Platform> platform_rule() {
           "route-delay",
           duration_rule("from a weight change to its effect; default 0s", Duration{}, hours{1}),
           &world::Platform::route_delay)
-      .optional(
-          "metric-period",
-          duration_rule("metrics are summed up over so long; default 10s", seconds{1}, hours{1}),
-          &world::Platform::metric_period)
+      .optional("metric-period",
+                duration_rule("metrics are summed up over so long; default 10s, 1m for traffic alb",
+                              seconds{1}, hours{1}),
+                &world::Platform::metric_period)
       .optional(
           "metric-delay",
           duration_rule("until a period's metrics can be read; default 0s", Duration{}, hours{1}),
           &world::Platform::metric_delay)
+      .optional(
+          "metric-loss",
+          percent_rule("share of the periods whose metrics are never written; default 0%", 0, 100),
+          &world::Platform::metric_loss)
+      .optional("throttling",
+                percent_rule("share of the rollout's AWS calls that are refused for coming too "
+                             "fast; default 0%",
+                             0, 100),
+                &world::Platform::throttling)
+      .optional("task-start",
+                duration_rule("until a started or restarted task takes requests; default 10s",
+                              Duration{}, hours{1}),
+                &world::Platform::task_start)
       .then([](const YamlNode& node, Reader& reader, world::Platform& platform) {
         const Duration period = platform.metric_period;
         const bool whole_minutes = period % minutes{1} == Duration{};
@@ -157,29 +218,6 @@ Rule<world::Latency> latency_rule(std::string doc) {
     if (c.uniform) return world::UniformLatency{c.uniform->low, c.uniform->high};
     return world::LognormalLatency{c.lognormal->median, c.lognormal->p99};
   });
-}
-
-bool check_fault(const YamlNode& node, Reader& reader, const world::Fault& fault) {
-  const bool slow = fault.kind == world::FaultKind::Slow;
-  if (slow && !fault.latency) {
-    return reader.problem(node, "a fault of kind latency needs the key \"latency\"");
-  }
-  if (!slow && fault.latency) {
-    return reader.problem(node, "\"latency\" belongs to faults of kind latency only");
-  }
-  return true;
-}
-
-Rule<world::Fault> fault_rule() {
-  struct Holder {
-    world::Fault fault;
-  };
-  ObjectRule<Holder> object("what is wrong");
-  add_fault_keys(object, &Holder::fault);
-  object.then([](const YamlNode& node, Reader& reader, Holder& holder) {
-    return check_fault(node, reader, holder.fault);
-  });
-  return converted<world::Fault>(object.rule(), [](Holder&& holder) { return holder.fault; });
 }
 
 Rule<Given> given_rule() {

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "sim/scenario/tables.h"
+#include "sim/scenario/trace_file.h"
 
 namespace coalmine::scenario {
 namespace {
@@ -57,6 +58,8 @@ world::Version make_version(const std::string& name, const VersionDraft& draft,
   version.name = name;
   version.tasks = static_cast<int>(draft.tasks);
   version.capacity = draft.capacity;
+  if (draft.concurrency) version.concurrency = static_cast<int>(*draft.concurrency);
+  if (draft.queue) version.queue = static_cast<int>(*draft.queue);
   if (draft.latency) {
     version.latency = *draft.latency;
   } else if (stable != nullptr && stable->latency) {
@@ -78,7 +81,7 @@ Scenario make_scenario(Draft&& draft, const std::string& file) {
   spec.name = draft.name;
   spec.seed = static_cast<std::uint64_t>(draft.given.clock.seed);
   spec.limit = draft.given.clock.limit;
-  spec.traffic = draft.given.traffic;
+  spec.traffic = draft.given.traffic.traffic;
   spec.platform = draft.given.platform;
   name_versions(draft, spec.plan);
   const VersionDraft* stable = nullptr;
@@ -96,6 +99,18 @@ Scenario make_scenario(Draft&& draft, const std::string& file) {
                    [](const auto& a, const auto& b) { return a.at < b.at; });
   scenario.checks = std::move(draft.then);
   return scenario;
+}
+
+/// ALB's own metrics come by the minute.
+void default_metric_period(Draft& draft, const YamlNode& root) {
+  if (draft.rollout.traffic != rollout::TrafficApi::Alb) return;
+  for (const auto& [key, given] : root.pairs) {
+    if (key.text != "given") continue;
+    for (const auto& [name, platform] : given.pairs) {
+      if (name.text == "platform" && has_key(platform, "metric-period")) return;
+    }
+  }
+  draft.given.platform.metric_period = std::chrono::minutes{1};
 }
 
 void sort_by_place(std::vector<Error>& problems) {
@@ -140,7 +155,13 @@ Loaded load_scenario(const std::string& text, const std::string& file) {
   }
   Reader reader(file);
   Draft draft;
-  const bool complete = file_rule().read(*root, reader, draft) && reader.problems().empty();
+  bool complete = file_rule().read(*root, reader, draft) && reader.problems().empty();
+  const TrafficDraft& traffic = draft.given.traffic;
+  if (complete && !traffic.trace.empty()) {
+    complete = read_trace(file, traffic.trace, traffic.trace_place, reader,
+                          draft.given.traffic.traffic.trace);
+  }
+  default_metric_period(draft, *root);
   Scenario scenario;
   if (complete) scenario = make_scenario(std::move(draft), file);
   for (const auto& [key, value] : root->pairs) {

@@ -168,6 +168,9 @@ Json run_json(const RunResult& run) {
   if (!run.record) return json;
   json["mode"] = run.record->mode;
   json["fidelity"] = run.record->fidelity;
+  if (!run.record->fidelity_reason.empty()) {
+    json["fidelity_reason"] = run.record->fidelity_reason;
+  }
   json["reason"] = run.record->reason;
   json["duration_s"] = to_seconds(run.record->duration);
   json["metrics"] = metrics_json(*run.scenario, *run.record);
@@ -231,6 +234,10 @@ std::string render_checks(const RunResult& result, bool color) {
     text += "\n";
   }
   if (result.fault) text += "  " + to_string(*result.fault) + "\n";
+  if (result.record && !result.record->fidelity_reason.empty()) {
+    text += fmt::format("  fidelity  {}: {}\n", result.record->fidelity,
+                        result.record->fidelity_reason);
+  }
   return text;
 }
 

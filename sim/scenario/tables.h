@@ -18,13 +18,19 @@ struct Clock {
 struct VersionDraft {
   std::int64_t tasks = 1;
   std::optional<Rate> capacity;
+  std::optional<std::int64_t> concurrency, queue;
   std::optional<world::Latency> latency;
   std::optional<Percent> errors;
   std::vector<world::Fault> faults;
 };
+struct TrafficDraft {
+  world::Traffic traffic;
+  std::string trace;  ///< file; empty: none
+  Place trace_place;
+};
 struct Given {
   Clock clock;
-  world::Traffic traffic;
+  TrafficDraft traffic;
   std::vector<std::pair<std::string, VersionDraft>> versions;
   world::Platform platform;
 };

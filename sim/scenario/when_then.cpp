@@ -14,6 +14,8 @@ struct EventDraft {
   std::optional<OperatorCommand> command;
   std::optional<std::string> reason;
   std::optional<std::map<std::string, std::uint32_t>> weights;
+  std::optional<world::ThrottleApi> throttle;
+  std::optional<std::map<std::string, int>> tasks;
   Place place;
 };
 
@@ -33,9 +35,32 @@ Rule<world::InjectFault> inject_rule() {
   return object.rule();
 }
 
+Rule<world::ThrottleApi> throttle_rule() {
+  using T = world::ThrottleApi;
+  return ObjectRule<T>("AWS refuses the rollout's calls for coming too fast")
+      .optional("share", percent_rule("share of the calls; default 100%", 0, 100), &T::share)
+      .optional("for",
+                duration_rule("for so long; default: until the end", std::chrono::milliseconds{1},
+                              kMaxLimit),
+                &T::length)
+      .rule();
+}
+
+Rule<std::map<std::string, int>> tasks_rule() {
+  auto names = named_rule("somebody changes how many tasks a version has",
+                          integer_rule("copies that run", 0, 1000), 1, kMaxVersions);
+  return converted<std::map<std::string, int>>(std::move(names), [](auto&& pairs) {
+    std::map<std::string, int> tasks;
+    for (const auto& [name, count] : pairs) tasks[name] = static_cast<int>(count);
+    return tasks;
+  });
+}
+
 world::Event to_event(EventDraft&& draft) {
   if (draft.fault) return {draft.at, *draft.fault, draft.place};
   if (draft.weights) return {draft.at, world::ForeignWeights{*draft.weights}, draft.place};
+  if (draft.throttle) return {draft.at, *draft.throttle, draft.place};
+  if (draft.tasks) return {draft.at, world::ScaleTasks{*draft.tasks}, draft.place};
   return {draft.at, world::OperatorSpeaks{*draft.command, draft.reason.value_or("")}, draft.place};
 }
 
@@ -55,7 +80,9 @@ Rule<world::Event> event_rule() {
           .optional("reason", text_rule("what the operator says"), &EventDraft::reason)
           .optional("weights", weights_rule("somebody sets the weights behind the rollout's back"),
                     &EventDraft::weights)
-          .exactly_one_of({"fault", "operator", "weights"})
+          .optional("throttle", throttle_rule(), &EventDraft::throttle)
+          .optional("tasks", tasks_rule(), &EventDraft::tasks)
+          .exactly_one_of({"fault", "operator", "weights", "throttle", "tasks"})
           .then([](const YamlNode& node, Reader& reader, EventDraft& event) {
             if (event.reason && !event.command) {
               return reader.problem(node, "\"reason\" belongs to \"operator\" only");

@@ -26,12 +26,23 @@ std::string_view to_string(FaultKind kind) {
       return "truncate";
     case FaultKind::WrongBody:
       return "wrong-body";
+    case FaultKind::Unhealthy:
+      return "unhealthy";
+    case FaultKind::Crash:
+      return "crash";
+    case FaultKind::SlowStart:
+      return "slow-start";
+    case FaultKind::Leak:
+      return "leak";
   }
   return "errors";
 }
 
 std::string describe(const Fault& fault, const std::string& target) {
-  const std::string scope = fault.segment.empty() ? "" : fmt::format(" in {}", fault.segment);
+  std::string scope = fault.segment.empty() ? "" : fmt::format(" in {}", fault.segment);
+  if (!fault.path.empty()) scope += fmt::format(" below {}", fault.path);
+  if (!fault.header.empty()) scope += fmt::format(" with {}", fault.header);
+  if (fault.burst > 0) scope += fmt::format(" in bursts of {:g}", fault.burst);
   return fmt::format("{} {} of {}{}", to_string(fault.kind), coalmine::to_string(fault.share),
                      target, scope);
 }
@@ -43,6 +54,11 @@ std::string render_line(const rollout::Event& event, TimePoint start) {
   if (event.name == "fault.began") return line("fault", event.text("what") + " begins");
   if (event.name == "fault.ended") return line("fault", event.text("what") + " ends");
   if (event.name == "routes.live") return line("routes", event.text("what"));
+  if (event.name == "task.crashed" || event.name == "task.started" ||
+      event.name == "tasks.scaled") {
+    return line("tasks", event.text("what"));
+  }
+  if (event.name == "api.throttled") return line("aws", event.text("what"));
   if (event.name == "weights.foreign") return line("foreign", event.text("what"));
   return rollout::render(event, start);
 }

@@ -1,5 +1,7 @@
 #include "sim/engine/world/world.h"
 
+#include <tuple>
+
 namespace coalmine::world {
 namespace {
 
@@ -8,6 +10,14 @@ constexpr std::pair<Outcome, std::string_view> kOutcomes[] = {
     {Outcome::Paused, "paused"},     {Outcome::Unfinished, "unfinished"},
     {Outcome::Failed, "failed"},
 };
+
+/// By FaultKind.
+constexpr faults::Kind kFaultKindsBelow[kFaultKinds] = {
+    faults::Kind::Errors,    faults::Kind::Latency,   faults::Kind::Reset,     faults::Kind::Hang,
+    faults::Kind::Truncate,  faults::Kind::WrongBody, faults::Kind::Unhealthy, faults::Kind::Crash,
+    faults::Kind::SlowStart, faults::Kind::Leak};
+
+constexpr Duration kDefaultColdDelay = std::chrono::milliseconds{500};
 
 }  // namespace
 
@@ -30,6 +40,50 @@ rollout::Command to_command(OperatorCommand command) {
       return rollout::Command::Abort;
   }
   return rollout::Command::Abort;
+}
+
+faults::Latency to_latency(const Latency& latency) {
+  if (const auto* fixed = std::get_if<FixedLatency>(&latency)) {
+    return faults::Latency::fixed(fixed->value);
+  }
+  if (const auto* uniform = std::get_if<UniformLatency>(&latency)) {
+    return faults::Latency::uniform(uniform->low, uniform->high);
+  }
+  const auto& lognormal = std::get<LognormalLatency>(latency);
+  return faults::Latency::lognormal(lognormal.median, lognormal.p99);
+}
+
+faults::HeaderField header_field(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return {};
+  std::string_view value = text.substr(colon + 1);
+  while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
+  return {std::string(text.substr(0, colon)), std::string(value)};
+}
+
+faults::Fault to_fault(const Spec& spec, const Fault& fault) {
+  faults::Fault made;
+  made.kind = kFaultKindsBelow[static_cast<std::size_t>(fault.kind)];
+  made.share = fault.share.share();
+  made.burst = fault.burst;
+  made.path = fault.path;
+  std::string header = fault.header;
+  for (const Segment& segment : spec.traffic.segments) {
+    if (segment.name != fault.segment) continue;
+    if (segment.path != "/") made.path = segment.path;
+    if (!segment.header.empty()) header = segment.header;
+  }
+  std::tie(made.header_name, made.header_value) = header_field(header);
+  made.code = fault.status;
+  if (fault.latency) made.latency = to_latency(*fault.latency);
+  if (fault.kind == FaultKind::SlowStart && !fault.latency) {
+    made.latency = faults::Latency::fixed(kDefaultColdDelay);
+  }
+  made.after = fault.after;
+  made.warm_up = fault.warm_up;
+  made.growth_bytes = fault.growth_bytes;
+  if (fault.kind == FaultKind::Leak) made.limit_bytes = fault.limit_bytes;
+  return made;
 }
 
 std::string render_weights(const Spec& spec, const std::map<std::string, std::uint32_t>& weights) {

@@ -7,7 +7,8 @@
 //
 //   Spec -> World (engine or lab) -> Record -> checks, timeline, reports
 //
-// Below: sim/rollout (the plan), sim/core. Above: sim/engine, sim/lab, sim/scenario.
+// Below: sim/rollout (the plan), sim/traffic/faults, sim/core. Above: sim/engine, sim/lab,
+// sim/scenario.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,7 @@
 #include "sim/rollout/controller.h"
 #include "sim/rollout/event.h"
 #include "sim/rollout/plan.h"
+#include "sim/traffic/faults/fault.h"
 
 namespace coalmine::world {
 
@@ -37,11 +39,23 @@ enum class Arrivals {
   Constant,  ///< a metronome
 };
 
-/// A part of the traffic with a path of its own; the rest goes to "/".
+/// A part of the traffic with a path or a header of its own; the rest goes to "/".
 struct Segment {
   std::string name;
   std::string path = "/";
   Percent share;
+  std::string header;  ///< "NAME:VALUE" that its requests carry; empty: none
+};
+
+/// Traffic that swells and ebbs once in 24 hours, a cosine between `low` and the full rate.
+struct Diurnal {
+  Percent low{30};     ///< of the rate, at the quietest moment
+  Duration peak_at{};  ///< the busiest moment, after the start
+};
+/// From `at` on, requests come at this rate.
+struct TracePoint {
+  Duration at{};
+  Rate rate;
 };
 
 struct Traffic {
@@ -49,6 +63,8 @@ struct Traffic {
   Arrivals arrivals = Arrivals::Poisson;
   std::uint64_t users = 10'000;  ///< every request comes from one of them, all alike
   std::vector<Segment> segments;
+  std::optional<Diurnal> diurnal;
+  std::vector<TracePoint> trace;  ///< instead of `rate`, rising by time from zero on
 };
 
 struct FixedLatency {
@@ -76,14 +92,27 @@ enum class FaultKind {
   Hang,       ///< no answer until the gateway's timeout
   Truncate,   ///< half a body
   WrongBody,  ///< status 200 with a body that is not the service's
+  Unhealthy,  ///< health checks fail, requests are served
+  Crash,      ///< a task ends instead of answering its request number `after` + 1
+  SlowStart,  ///< cold tasks: health checks fail and requests are slow until warm
+  Leak,       ///< memory grows with every request: slower and slower, then a crash
 };
+inline constexpr std::size_t kFaultKinds = 10;
 
+/// As in sim/traffic/faults, which carries them out (to_fault()).
 struct Fault {
   FaultKind kind = FaultKind::Errors;
   Percent share{100};              ///< of the requests in scope
   int status = 500;                ///< Errors
-  std::optional<Latency> latency;  ///< Slow
-  std::string segment;             ///< only requests of this segment; empty: all
+  std::optional<Latency> latency;  ///< Slow; SlowStart: when cold, 500 ms if not given
+  std::string segment;             ///< only requests like those of this segment; empty: all
+  std::string path;                ///< only paths that begin so; empty: all
+  std::string header;              ///< only requests with this header, "NAME:VALUE"; empty: all
+  double burst = 0;                ///< mean run of faulty requests; 0: each is drawn by itself
+  std::uint64_t after = 0;         ///< Crash: requests served before
+  Duration warm_up{};              ///< SlowStart
+  std::uint64_t growth_bytes = 0;  ///< Leak: per request
+  std::uint64_t limit_bytes = 64 << 20;  ///< Leak: the crash comes here
 };
 
 struct Version {
@@ -91,13 +120,18 @@ struct Version {
   int tasks = 1;
   std::optional<Rate> capacity;  ///< of one task; none: unlimited
   Latency latency = kDefaultLatency;
-  std::vector<Fault> faults;  ///< from the beginning, for ever; "errors: 5%" is one of them
+  std::vector<Fault> faults;       ///< from the beginning, for ever; "errors: 5%" is one of them
+  std::optional<int> concurrency;  ///< requests that one task works on at a time; none: unlimited
+  std::optional<int> queue;        ///< that may wait at one task, more get 503; none: unlimited
 };
 
 struct Platform {
   Duration route_delay{};  ///< from a weight change to its effect in the gateway
   Duration metric_period = std::chrono::seconds{10};
   Duration metric_delay{};  ///< from the end of a period until its metrics can be read
+  Percent metric_loss;      ///< of the periods, that are never written
+  Percent throttling;       ///< of the rollout's AWS calls, refused for coming too fast
+  Duration task_start = std::chrono::seconds{10};  ///< until a task that was started takes requests
 };
 
 /// A fault that begins during the run.
@@ -118,9 +152,20 @@ struct ForeignWeights {
   std::map<std::string, std::uint32_t> weights;
 };
 
+/// The rollout's AWS calls are refused for coming too fast.
+struct ThrottleApi {
+  Percent share{100};
+  std::optional<Duration> length;  ///< none: until the end
+};
+
+/// Somebody changes how many tasks a version has.
+struct ScaleTasks {
+  std::map<std::string, int> tasks;
+};
+
 struct Event {
   Duration at{};
-  std::variant<InjectFault, OperatorSpeaks, ForeignWeights> what;
+  std::variant<InjectFault, OperatorSpeaks, ForeignWeights, ThrottleApi, ScaleTasks> what;
   Place place;
 };
 
@@ -139,6 +184,11 @@ struct Spec {
 std::optional<std::size_t> version_index(const Spec& spec, std::string_view name);
 
 rollout::Command to_command(OperatorCommand command);
+/// The fault as sim/traffic/faults carries it out; a segment becomes its path and header.
+faults::Fault to_fault(const Spec& spec, const Fault& fault);
+faults::Latency to_latency(const Latency& latency);
+/// "NAME: VALUE" in its parts; both empty if `text` is.
+faults::HeaderField header_field(std::string_view text);
 /// "v1 99  v2 1", in the file's order.
 std::string render_weights(const Spec& spec, const std::map<std::string, std::uint32_t>& weights);
 
@@ -205,8 +255,9 @@ struct StateChange {
 
 /// Everything a run tells. Times are since the start of the world.
 struct Record {
-  std::string mode;  ///< "virtual" or "live"
-  std::string fidelity;
+  std::string mode;             ///< "virtual" or "live"
+  std::string fidelity;         ///< "request", "aggregate" or "live"
+  std::string fidelity_reason;  ///< why that one
   std::uint64_t seed = 0;
   Outcome outcome = Outcome::Unfinished;
   std::string reason;  ///< one sentence: why it ended so

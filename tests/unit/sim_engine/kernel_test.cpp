@@ -21,12 +21,13 @@ Regime two_versions(std::uint32_t a, std::uint32_t b,
   SegmentRegime segment;
   segment.targets = 2;
   segment.edges[0] = edge_of(a, a + b);
+  segment.weight = {static_cast<double>(a) / (a + b), static_cast<double>(b) / (a + b)};
   segment.version = {0, 1};
   segment.up = {true, true};
-  segment.behaviour[1] = make_behaviour(canary_faults, "");
+  segment.behaviour[1] = make_behaviour(canary_faults, world::Spec{}, {});
   regime.segments.push_back(segment);
   const auto table = std::make_shared<LatencyTable>(world::kDefaultLatency);
-  regime.versions = {{table, 1, Duration{}}, {table, 1, Duration{}}};
+  regime.versions = {{table}, {table}};
   return regime;
 }
 
@@ -64,7 +65,8 @@ TEST(Kernel, SharesAndFailuresLieWithinFiveSigma) {
   std::vector<Meter> meters(2);
   std::uint64_t dropped = 0;
   const std::uint64_t n = 2'000'000;
-  generate(regime, n, random, meters, dropped);
+  OrderedCounts ordered;
+  generate(regime, n, random, meters, dropped, ordered);
   EXPECT_EQ(meters[0].total() + meters[1].total(), n);
   const double canary = static_cast<double>(meters[1].total());
   EXPECT_LT(std::fabs(canary - n * 0.01), 5 * std::sqrt(n * 0.01 * 0.99));
@@ -75,13 +77,16 @@ TEST(Kernel, SharesAndFailuresLieWithinFiveSigma) {
 }
 
 TEST(Kernel, FaultsAreDrawnOneByOneAndTheFirstWins) {
-  const Behaviour behaviour = make_behaviour({{world::FaultKind::Errors, Percent{50}, 500, {}, ""},
-                                              {world::FaultKind::Reset, Percent{50}, 500, {}, ""},
-                                              {world::FaultKind::Hang, Percent{100}, 500, {}, "x"}},
-                                             "");
+  world::Spec spec;
+  spec.traffic.segments = {{"x", "/x", Percent{10}, ""}};
+  const std::vector<world::Fault> faults = {{world::FaultKind::Errors, Percent{50}, 500, {}, ""},
+                                            {world::FaultKind::Reset, Percent{50}, 500, {}, ""},
+                                            {world::FaultKind::Hang, Percent{100}, 500, {}, "x"}};
+  const Behaviour behaviour = make_behaviour(faults, spec, {});
   ASSERT_EQ(behaviour.failures.size(), 2u);
   EXPECT_EQ(behaviour.failures[0].below, std::uint64_t{1} << 31);
   EXPECT_EQ(behaviour.failures[1].below, std::uint64_t{3} << 30);
+  EXPECT_EQ(make_behaviour(faults, spec, {"/x/1", {}}).failures.size(), 3u);
 }
 
 TEST(Kernel, AnUnavailableTargetDropsItsShareOnly) {
@@ -90,7 +95,8 @@ TEST(Kernel, AnUnavailableTargetDropsItsShareOnly) {
   Random random(3);
   std::vector<Meter> meters(2);
   std::uint64_t dropped = 0;
-  generate(regime, 100'000, random, meters, dropped);
+  OrderedCounts ordered;
+  generate(regime, 100'000, random, meters, dropped, ordered);
   EXPECT_EQ(meters[0].total() + dropped, 100'000u);
   EXPECT_NEAR(static_cast<double>(dropped), 50'000, 1000);
 }
@@ -110,44 +116,6 @@ TEST(LatencyTable, NormalQuantiles) {
   EXPECT_NEAR(normal_quantile(0.5), 0, 1e-12);
   EXPECT_NEAR(normal_quantile(0.99), 2.3263478740408408, 1e-10);
   EXPECT_NEAR(normal_quantile(0.0001), -3.7190164854556804, 1e-9);
-}
-
-TEST(Queues, MeanWaitIsThatOfMD1) {
-  // One task that serves 100/s, asked 80/s: Pollaczek-Khinchine gives rho / (2 mu (1 - rho)).
-  Regime regime = two_versions(1, 0);
-  regime.segments[0].targets = 1;
-  const auto instant = std::make_shared<LatencyTable>(world::FixedLatency{Duration{}});
-  regime.versions[0] = {instant, 1, milliseconds{10}};
-  Queues queues;
-  queues.free_at = {{kVirtualEpoch}, {kVirtualEpoch}};
-  queues.next_task = {0, 0};
-  Random random(11);
-  std::vector<Meter> meters(2);
-  std::uint64_t dropped = 0;
-  for (int i = 0; i < 2000; ++i) {
-    const TimePoint begin = kVirtualEpoch + seconds{10 * i};
-    generate_queued(regime, random.poisson(800), begin, begin + seconds{10}, false, random, meters,
-                    queues, dropped);
-  }
-  const double want = 0.8 / (2 * 100 * (1 - 0.8));
-  EXPECT_NEAR(to_seconds(meters[0].other.mean()), want, want * 0.03);
-}
-
-TEST(Queues, OverloadEndsInTimeoutsNotInAnEndlessQueue) {
-  Regime regime = two_versions(1, 0);
-  regime.segments[0].targets = 1;
-  regime.versions[0].service_time = milliseconds{100};
-  Queues queues;
-  queues.free_at = {{kVirtualEpoch}, {kVirtualEpoch}};
-  queues.next_task = {0, 0};
-  Random random(1);
-  std::vector<Meter> meters(2);
-  std::uint64_t dropped = 0;
-  generate_queued(regime, 100'000, kVirtualEpoch, kVirtualEpoch + seconds{1000}, false, random,
-                  meters, queues, dropped);
-  EXPECT_EQ(meters[0].total(), 100'000u);
-  EXPECT_GT(meters[0].endings[static_cast<std::size_t>(Ending::Timeout)], 85'000u);
-  EXPECT_LE(meters[0].other.max(), kRequestTimeout);
 }
 
 TEST(Simulation, FaultsBeginAndEndWhenTheScenarioSays) {

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "sim/scenario/scenario.h"
+#include "sim/scenario/trace_file.h"
 #include "tests/support/golden.h"
 
 namespace coalmine::scenario {
@@ -74,6 +75,24 @@ TEST(Load, EveryKindOfProblemNamesPlaceAndWhatIsAllowed) {
       {"when", "when: [{at: 2m, fault: {target: v2, kind: reset, segment: search}}]"},
       {"when", "when: [{at: 2m, operator: abort, fault: {target: v2, kind: reset}}]"},
       {"when", "when: [{at: 2m, weights: {v3: 1}}]"},
+      {"traffic", "  traffic: {rate: 1/s, trace: day.csv}"},
+      {"traffic", "  traffic: {trace: no-such-file.csv}"},
+      {"traffic", "  traffic: {rate: 1/s, diurnal: {low: 101%}}"},
+      {"traffic", "  traffic: {rate: 1/s, segments: [{name: a, share: 1%, header: beta}]}"},
+      {"v1", "    v1: {queue: 10}"},
+      {"v1", "    v1: {concurrency: 0}"},
+      {"v2", "    v2: {faults: [{kind: crash, share: 50%, warm-up: 3s}]}"},
+      {"v2", "    v2: {faults: [{kind: slow-start}]}"},
+      {"v2", "    v2: {faults: [{kind: leak, growth: 64kB}]}"},
+      {"v2", "    v2: {faults: [{kind: leak}]}"},
+      {"v2", "    v2: {faults: [{kind: errors, share: 96%, burst: 20}]}"},
+      {"v2", "    v2: {faults: [{kind: unhealthy, burst: 20}]}"},
+      {"v2", "    v2: {faults: [{kind: errors, header: 'X User: a'}]}"},
+      {"v2", "    v2: {faults: [{kind: errors, segment: checkout, path: /checkout}]}"},
+      {"clock", "  platform: {metric-loss: 120%}"},
+      {"when", "when: [{at: 2m, throttle: {share: 200%}}]"},
+      {"when", "when: [{at: 2m, tasks: {v3: 1}}]"},
+      {"when", "when: [{at: 2m, tasks: {v1: -1}}]"},
       {"then", "then: []"},
       {"then", "then: [{outcome: rolled_back}]"},
       {"then", "then: [{final-weights: {v3: 100}}]"},
@@ -118,6 +137,82 @@ TEST(Load, AGoodFileBecomesASpec) {
   EXPECT_EQ(spec.versions[0].capacity->per_s, 60);
   EXPECT_EQ(spec.versions[1].faults.size(), 1u);
   EXPECT_EQ(spec.events.size(), 1u);
+}
+
+TEST(Load, TheGatewayOfAnAlbHasItsOwnRules) {
+  const std::string alb = "  plan: [{weight: 1%}, {bake: 10m}, {promote: v2}]\n  traffic: alb";
+  const Loaded plain = load_scenario(with("plan", alb), "test.yaml");
+  ASSERT_TRUE(plain.scenario);
+  EXPECT_EQ(plain.scenario->spec.platform.metric_period, std::chrono::minutes{1});
+  std::string text = with("plan", alb);
+  text.replace(text.find("  clock:"), 0, "  platform: {metric-period: 10s}\n");
+  EXPECT_NE(problems_of(text).find("a load balancer's metrics come by the minute"),
+            std::string::npos);
+  text = with("plan", alb);
+  for (auto at = text.find("v1"); at != std::string::npos; at = text.find("v1", at + 3)) {
+    text.replace(at, 2, "v.1");
+  }
+  EXPECT_NE(problems_of(text).find("\"v.1\" cannot be part of a target group's name"),
+            std::string::npos);
+}
+
+TEST(Load, AFaultNeedsASegmentThatItCanTell) {
+  std::string text =
+      with("traffic", "  traffic: {rate: 100/s, segments: [{name: checkout, share: 2%}]}");
+  text.replace(text.find("share: 1%"), 9, "segment: checkout");
+  EXPECT_NE(problems_of(text).find("neither a path nor a header of its own"), std::string::npos);
+}
+
+TEST(Load, EveryFaultKindIsThatOfTheSampleApp) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"{kind: errors, share: 5%, status: 503, burst: 20}", "errors=5%,burst=20,code=503"},
+      {"{kind: latency, latency: {uniform: {low: 1ms, high: 9ms}}, path: /a}",
+       "latency=1ms..9ms,path=/a"},
+      {"{kind: latency, latency: {lognormal: {median: 1ms, p99: 9ms}}}",
+       "latency=lognormal(1ms,9ms)"},
+      {"{kind: reset, share: 1%, header: \"X-User: beta\"}", "reset=1%,header=X-User:beta"},
+      {"{kind: hang, share: 1%, segment: checkout}", "hang=1%,path=/checkout"},
+      {"{kind: truncate, share: 1%}", "truncate=1%"},
+      {"{kind: wrong-body, share: 1%}", "wrong-body=1%"},
+      {"{kind: unhealthy}", "unhealthy"},
+      {"{kind: crash, after: 1000}", "crash-after=1000"},
+      {"{kind: slow-start, warm-up: 30s}", "slow-start=30s"},
+      {"{kind: leak, growth: 64KB, memory: 32MB}", "leak=64KB,limit=32MB"},
+  };
+  for (const auto& [yaml, text] : cases) {
+    const Loaded loaded =
+        load_scenario(with("v2", fmt::format("    v2: {{faults: [{}]}}", yaml)), "test.yaml");
+    for (const Error& problem : loaded.problems) ADD_FAILURE() << yaml << to_string(problem);
+    if (!loaded.scenario) continue;
+    const world::Spec& spec = loaded.scenario->spec;
+    EXPECT_EQ(std::vector{world::to_fault(spec, spec.versions[1].faults[0])},
+              *faults::parse_faults(text));
+  }
+}
+
+TEST(Trace, LinesAreReadAndEveryProblemHasItsPlace) {
+  Reader reader("test.yaml");
+  std::vector<world::TracePoint> points;
+  EXPECT_TRUE(parse_trace("t,rate\n# night\n0,10\n\n60, 25.5\r\n", "t.csv", reader, points));
+  ASSERT_EQ(points.size(), 2u);
+  EXPECT_EQ(points[1].at, std::chrono::minutes{1});
+  EXPECT_EQ(points[1].rate.per_s, 25.5);
+  const std::pair<const char*, const char*> cases[] = {
+      {"5,1\n", "t.csv:1:1: error: the first line must be at 0 seconds"},
+      {"0,1\n60,2\n60,3\n", "t.csv:3:1: error: the seconds must rise from line to line"},
+      {"0,1\n60;2\n", "t.csv:2:1: error: \"60;2\" is not a line SECONDS,REQUESTS_PER_SECOND"},
+      {"0,-1\n", "t.csv:1:1: error: \"0,-1\" is not a line SECONDS,REQUESTS_PER_SECOND"},
+      {"0,99999999\n",
+       "t.csv:1:1: error: allowed are up to 2592000 s and 10000000 requests per second"},
+      {"", "t.csv: error: there is no line SECONDS,REQUESTS_PER_SECOND"},
+  };
+  for (const auto& [text, want] : cases) {
+    Reader each("test.yaml");
+    points.clear();
+    EXPECT_FALSE(parse_trace(text, "t.csv", each, points)) << text;
+    ASSERT_FALSE(each.problems().empty());
+    EXPECT_EQ(to_string(each.problems()[0]), want);
+  }
 }
 
 TEST(Load, LatencyLeftOutIsThatOfTheStableVersion) {

@@ -1,0 +1,154 @@
+#include "sim/engine/aggregate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/core/check.h"
+#include "sim/core/math.h"
+
+namespace coalmine::engine {
+
+namespace {
+
+bool same(const std::vector<Behaviour::Delay>& a, const std::vector<Behaviour::Delay>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Behaviour::Delay& x, const Behaviour::Delay& y) {
+                      return x.below == y.below && x.table->same_as(*y.table);
+                    });
+}
+
+}  // namespace
+
+Aggregate::Aggregate(const Regime& regime, const std::vector<Duration>& limits,
+                     const Aggregate* previous)
+    : regime_(regime) {
+  for (const SegmentRegime& segment : regime.segments) {
+    cells_.emplace_back();
+    for (std::size_t k = 0; k < segment.targets; ++k) {
+      Cell cell{segment.version[k], segment.behaviour[k].delays, nullptr, {}, 0};
+      const VersionRegime& version = regime.versions[cell.version];
+      if (segment.up[k]) {
+        CHECK(!version.ordered);
+        cell.classes = find_classes(cell);
+        if (cell.classes == nullptr && previous != nullptr) {
+          cell.classes = previous->find_classes(cell);
+        }
+        if (cell.classes == nullptr) {
+          cell.classes = std::make_shared<LatencyClasses>(*version.latency, cell.delays, limits);
+        }
+      }
+      cells_.back().push_back(std::move(cell));
+    }
+  }
+}
+
+std::shared_ptr<const LatencyClasses> Aggregate::find_classes(const Cell& like) const {
+  for (const auto& cells : cells_) {
+    for (const Cell& cell : cells) {
+      if (cell.classes != nullptr && cell.version == like.version &&
+          same(cell.delays, like.delays)) {
+        return cell.classes;
+      }
+    }
+  }
+  return nullptr;
+}
+
+void Aggregate::generate(std::uint64_t count, Random& random, std::vector<Meter>& meters,
+                         std::uint64_t& dropped) {
+  split_by_segment(regime_, count, random, [&](std::size_t i, std::uint64_t n) {
+    const SegmentRegime& segment = regime_.segments[i];
+    if (segment.refused) {
+      dropped += n;
+      return;
+    }
+    double left = 1;
+    for (std::size_t k = 0; k < segment.targets && n > 0; ++k) {
+      const double share = segment.weight[k];
+      const bool last = k + 1 == segment.targets;
+      const std::uint64_t mine = last ? n : random.binomial(n, std::min(1.0, share / left));
+      n -= mine;
+      left -= share;
+      if (cells_[i][k].classes == nullptr) {
+        dropped += mine;
+      } else {
+        serve(segment, k, cells_[i][k], mine, random, meters[segment.version[k]]);
+      }
+    }
+  });
+}
+
+void Aggregate::serve(const SegmentRegime& segment, std::size_t target, Cell& cell, std::uint64_t n,
+                      Random& random, Meter& meter) {
+  constexpr double kTwo32 = 4294967296.0;
+  meter.requests += n;
+  std::uint64_t answered = 0;
+  const auto end = [&](world::Ending ending, std::uint64_t k) {
+    if (has_answer(ending)) {
+      const std::uint64_t late = random.binomial(k, cell.classes->timeout_share());
+      meter.endings[static_cast<std::size_t>(world::Ending::Timeout)] += late;
+      if (late > 0) meter.other.add(kRequestTimeout, late);
+      cell.late += late;
+      answered += k - late;
+      k -= late;
+    }
+    meter.endings[static_cast<std::size_t>(ending)] += k;
+  };
+  double before = 0;  // of 2^32
+  for (const Behaviour::Failure& failure : segment.behaviour[target].failures) {
+    const auto below = static_cast<double>(failure.below);
+    if (below <= before) continue;
+    const std::uint64_t k = random.binomial(n, std::min(1.0, (below - before) / (kTwo32 - before)));
+    end(failure.ending, k);
+    n -= k;
+    before = below;
+  }
+  end(world::Ending::Ok, n);
+  fresh_.assign(cell.classes->size(), 0);
+  cell.classes->draw(answered, random, fresh_);
+  cell.counts.resize(fresh_.size());
+  for (std::size_t i = 0; i < fresh_.size(); ++i) {
+    if (fresh_[i] > 0) meter.other.add(cell.classes->typical(i), fresh_[i]);
+    cell.counts[i] += fresh_[i];
+  }
+}
+
+void Aggregate::settle(Random& random, std::vector<Histogram>& latency) {
+  for (std::size_t i = 0; i < cells_.size(); ++i) {
+    for (std::size_t k = 0; k < cells_[i].size(); ++k) {
+      Cell& cell = cells_[i][k];
+      if (cell.classes == nullptr) continue;
+      Histogram& histogram = latency[cell.version];
+      cell.classes->fill(cell.counts, random, histogram);
+      if (cell.late > 0) histogram.add(kRequestTimeout, cell.late);
+      cell.counts.clear();
+      cell.late = 0;
+    }
+  }
+}
+
+std::uint64_t new_users(std::uint64_t requests, std::uint64_t unseen, std::uint64_t users,
+                        Random& random) {
+  if (unseen == 0 || requests == 0) return 0;
+  std::uint64_t met = 0;
+  if (requests <= kUsersOneByOne) {
+    for (std::uint64_t i = 0; i < requests && met < unseen; ++i) {
+      met += random.below(users) < unseen - met ? 1 : 0;
+    }
+    return met;
+  }
+  if (users == 1) return 1;
+  const double n = static_cast<double>(requests), all = static_cast<double>(users);
+  const double u = static_cast<double>(unseen);
+  const double missed = math::exp(n * math::log1p(-1 / all));  // chance to stay unseen
+  const double mean = u * (1 - missed);
+  if (mean < 64 || u * missed < 64) return random.binomial(unseen, 1 - missed);
+  // Two users stay unseen together less often than independent ones would.
+  const double together = math::exp(n * math::log1p(-1 / ((all - 1) * (all - 1))));
+  const double variance =
+      u * missed * (1 - missed) - u * (u - 1) * missed * missed * (1 - together);
+  const double drawn = mean + std::sqrt(std::max(variance, 0.0)) * random.normal();
+  return static_cast<std::uint64_t>(std::clamp(drawn + 0.5, 0.0, u));
+}
+
+}  // namespace coalmine::engine

@@ -1,0 +1,141 @@
+#include "sim/engine/ledger.h"
+
+#include <algorithm>
+
+#include "sim/core/math.h"
+#include "sim/engine/aggregate.h"
+
+namespace coalmine::engine {
+namespace {
+
+using world::Ending;
+
+/// Requests that the gateway's metrics count as errors: it answered 5xx.
+std::uint64_t metric_errors(const Meter& meter) {
+  const auto count = [&meter](Ending e) { return meter.endings[static_cast<std::size_t>(e)]; };
+  return count(Ending::Error) + count(Ending::Reset) + count(Ending::Timeout);
+}
+
+std::uint64_t user_failures(const Meter& meter) {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 1; i < world::kEndings; ++i) sum += meter.endings[i];
+  return sum;
+}
+
+}  // namespace
+
+Ledger::Ledger(const world::Spec& spec, world::Recorder& recorder, std::uint64_t seed,
+               TimePoint start, std::vector<std::shared_ptr<const LatencyTable>> tables)
+    : spec_(spec),
+      recorder_(recorder),
+      start_(start),
+      users_(Random(seed).split("users")),
+      moments_(Random(seed).split("moments")),
+      tables_(std::move(tables)),
+      canary_(world::version_index(spec, spec.plan.canary).value_or(0)),
+      period_(spec.versions.size()),
+      seen_(spec.versions.size()),
+      seen_failed_(spec.versions.size()),
+      total_fast_(spec.versions.size()) {}
+
+std::vector<Histogram>& Ledger::fine_latencies() {
+  fine_.resize(period_.size());
+  return fine_;
+}
+
+void Ledger::end_span(TimePoint begin, TimePoint end, const std::vector<std::uint32_t>& weights) {
+  world::Span span{begin - start_, end - start_, weights, {}, dropped_ - seen_dropped_};
+  seen_dropped_ = dropped_;
+  std::uint64_t total = span.dropped, weight = 0;
+  for (const std::uint32_t w : weights) weight += w;
+  for (std::size_t v = 0; v < period_.size(); ++v) {
+    const std::uint64_t requests = period_[v].total();
+    const std::uint64_t failed = user_failures(period_[v]);
+    span.versions.push_back({requests - seen_[v], failed - seen_failed_[v]});
+    total += span.versions[v].requests + span.versions[v].failed;
+    seen_[v] = requests;
+    seen_failed_[v] = failed;
+  }
+  if (weight > 0) {
+    world::Record& record = recorder_.record();
+    record.max_canary_share =
+        std::max(record.max_canary_share,
+                 static_cast<double>(weights[canary_]) / static_cast<double>(weight));
+  }
+  see_canary(begin, end, span.versions[canary_].requests);
+  if (total > 0) recorder_.record().spans.push_back(std::move(span));
+}
+
+/// First and last moment, and the distinct users, of the canary's requests.
+void Ledger::see_canary(TimePoint begin, TimePoint end, std::uint64_t requests) {
+  if (requests == 0) return;
+  world::Record& record = recorder_.record();
+  if (!record.first_canary) {
+    // The first of n uniform moments: P(first > x) = (1 - x)^n.
+    const double u = 1 - moments_.uniform();
+    const double x = 1 - math::pow(u, 1.0 / static_cast<double>(requests));
+    record.first_canary = (begin - start_) + from_seconds(to_seconds(end - begin) * x);
+  }
+  last_canary_span_ = {begin, end};
+  last_canary_count_ = requests;
+  const std::uint64_t users = spec_.traffic.users;
+  record.blast_users += new_users(requests, users - record.blast_users, users, users_);
+}
+
+PeriodMetrics Ledger::end_period(TimePoint from, TimePoint to, bool with_latency) {
+  PeriodMetrics metrics{from, to, {}};
+  for (std::size_t v = 0; v < period_.size(); ++v) {
+    const Meter& meter = period_[v];
+    VersionMetrics one{meter.total(), metric_errors(meter), {}};
+    if (with_latency) {
+      one.latency = meter.other;
+      for (std::size_t i = 0; meter.any_fast && i < meter.fast.size(); ++i) {
+        if (meter.fast[i] > 0) one.latency.add(tables_[v]->at(i), meter.fast[i]);
+      }
+    }
+    metrics.versions.push_back(std::move(one));
+  }
+  count_up();
+  return metrics;
+}
+
+void Ledger::count_up() {
+  world::Record& record = recorder_.record();
+  for (std::size_t v = 0; v < period_.size(); ++v) {
+    Meter& meter = period_[v];
+    world::VersionRecord& total = record.versions[v];
+    const std::uint64_t fast = meter.fast_requests();
+    total.requests += meter.requests + fast;
+    for (std::size_t e = 0; e < world::kEndings; ++e) total.endings[e] += meter.endings[e];
+    total.endings[0] += fast;
+    if (fine_.empty()) total.latency.merge(meter.other);
+    if (meter.any_fast) {
+      for (std::size_t i = 0; i < meter.fast.size(); ++i) total_fast_[v][i] += meter.fast[i];
+    }
+    meter.clear();
+    seen_[v] = seen_failed_[v] = 0;
+  }
+  record.dropped = dropped_;
+}
+
+void Ledger::settle() {
+  count_up();
+  world::Record& record = recorder_.record();
+  for (std::size_t v = 0; v < total_fast_.size(); ++v) {
+    for (std::size_t i = 0; i < LatencyTable::kSize; ++i) {
+      if (total_fast_[v][i] > 0)
+        record.versions[v].latency.add(tables_[v]->at(i), total_fast_[v][i]);
+    }
+  }
+  for (std::size_t v = 0; v < fine_.size(); ++v) record.versions[v].latency.merge(fine_[v]);
+  if (last_canary_span_) {
+    // The last of n uniform moments: P(last < x) = x^n.
+    const auto [begin, end] = *last_canary_span_;
+    const double u = 1 - moments_.uniform();
+    const double x = math::pow(u, 1.0 / static_cast<double>(last_canary_count_));
+    record.last_canary = (begin - start_) + from_seconds(to_seconds(end - begin) * x);
+  }
+  record.versions[canary_].users = record.blast_users;
+}
+
+}  // namespace coalmine::engine

@@ -1,0 +1,201 @@
+// Whole runs of the virtual world, looked at from inside: what events do to requests.
+#include "sim/engine/simulation.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "sim/engine/direct_plane.h"
+#include "sim/engine/mock_plane.h"
+#include "sim/engine/rate_curve.h"
+
+namespace coalmine::engine {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using world::Ending;
+
+world::Spec half_and_half(Duration length) {
+  world::Spec spec;
+  spec.limit = length;
+  spec.traffic.rate = Rate{100};
+  spec.versions.resize(2);
+  spec.versions[0].name = "v1";
+  spec.versions[1].name = "v2";
+  spec.plan.steps = {{rollout::SetWeight{Percent{50}}, {}},
+                     {rollout::Bake{length - seconds{1}}, {}}};
+  return spec;
+}
+
+world::Record play(const world::Spec& spec, const ControlPlaneMaker& maker = make_direct_plane) {
+  const auto record = simulate(spec, {}, maker);
+  if (!record) {
+    ADD_FAILURE() << to_string(record.error());
+    return {};
+  }
+  return *record;
+}
+
+std::size_t events(const world::Record& record, std::string_view name) {
+  return static_cast<std::size_t>(
+      std::count_if(record.timeline.begin(), record.timeline.end(),
+                    [name](const rollout::Event& event) { return event.name == name; }));
+}
+
+TEST(Simulation, ACrashLoopLosesWhatNoOtherTaskCouldServe) {
+  world::Spec spec = half_and_half(minutes{5});
+  world::Fault crash{world::FaultKind::Crash};
+  crash.after = 1000;
+  spec.versions[1].faults = {crash};
+  for (const ControlPlaneMaker& maker :
+       {ControlPlaneMaker(make_direct_plane), ControlPlaneMaker(make_plane)}) {
+    const world::Record record = play(spec, maker);
+    // 1000 requests at 50/s last 20 s, a new task comes 10 s later: about ten times in 5 min.
+    EXPECT_NEAR(static_cast<double>(events(record, "task.crashed")), 10, 1);
+    EXPECT_NEAR(static_cast<double>(record.dropped), 10 * 500, 900);
+    EXPECT_EQ(record.versions[1].endings[static_cast<std::size_t>(Ending::Reset)] > 0, true);
+  }
+}
+
+TEST(Simulation, ACrashAtATimeIsOneCrashOfEveryTask) {
+  world::Spec spec = half_and_half(minutes{5});
+  spec.versions[1].tasks = 3;
+  spec.events = {{minutes{1}, world::InjectFault{"v2", {world::FaultKind::Crash}, seconds{5}}, {}}};
+  const world::Record record = play(spec);
+  EXPECT_EQ(events(record, "task.crashed"), 3u);
+  EXPECT_NEAR(static_cast<double>(record.dropped), 500, 120);
+}
+
+TEST(Simulation, ScalingInLosesNothingAndScalingOutTakesItsTime) {
+  world::Spec spec = half_and_half(minutes{5});
+  spec.versions[1].tasks = 4;
+  spec.versions[1].concurrency = 100;
+  spec.platform.task_start = seconds{20};
+  spec.events = {{minutes{1}, world::ScaleTasks{{{"v2", 1}}}, {}},
+                 {minutes{2}, world::ScaleTasks{{{"v2", 0}}}, {}},
+                 {minutes{3}, world::ScaleTasks{{{"v2", 2}}}, {}}};
+  const world::Record record = play(spec);
+  std::uint64_t lost_before = 0, lost = 0;
+  for (const world::Span& span : record.spans) {
+    (span.end <= minutes{2} ? lost_before : lost) += span.dropped;
+  }
+  EXPECT_EQ(lost_before, 0u);
+  EXPECT_NEAR(static_cast<double>(lost), 80 * 50, 5 * std::sqrt(4000.0));
+  EXPECT_EQ(record.versions[1].failed(), 0u);
+}
+
+TEST(Simulation, TooFewTasksForTheLoadTurnRequestsAway) {
+  world::Spec spec = half_and_half(minutes{3});
+  spec.versions[1].capacity = Rate{25};
+  spec.versions[1].queue = 10;
+  const world::Record record = play(spec);
+  const auto& v2 = record.versions[1];
+  const double share = static_cast<double>(v2.endings[static_cast<std::size_t>(Ending::Error)]) /
+                       static_cast<double>(v2.requests);
+  EXPECT_NEAR(share, 0.5, 0.03);
+  EXPECT_EQ(record.versions[0].failed(), 0u);
+}
+
+TEST(Simulation, AThrottledRollbackTakesLonger) {
+  world::Spec spec = half_and_half(minutes{10});
+  spec.versions[1].faults = {{world::FaultKind::Errors, Percent{20}, 500, {}, ""}};
+  spec.plan.analyses.resize(1);
+  spec.plan.analyses[0].metric = "errors";
+  spec.plan.analyses[0].test = rollout::ErrorShareTest{};
+  const world::Record free = play(spec, make_plane);
+  ASSERT_TRUE(free.rollback_at && free.last_canary);
+  spec.events = {{seconds{5}, world::ThrottleApi{Percent{100}, minutes{2}}, {}}};
+  const world::Record throttled = play(spec, make_plane);
+  ASSERT_TRUE(throttled.last_canary);
+  EXPECT_GT(*throttled.last_canary, *free.last_canary + minutes{1});
+  EXPECT_EQ(throttled.outcome, world::Outcome::RolledBack);
+  EXPECT_EQ(events(throttled, "api.throttled"), 2u);
+}
+
+TEST(Simulation, LostMetricsAreNeverSeen) {
+  world::Spec spec = half_and_half(minutes{10});
+  spec.versions[1].faults = {{world::FaultKind::Errors, Percent{50}, 500, {}, ""}};
+  spec.plan.analyses.resize(1);
+  spec.plan.analyses[0].metric = "errors";
+  spec.plan.analyses[0].test = rollout::ErrorShareTest{};
+  spec.platform.metric_loss = Percent{100};
+  EXPECT_NE(play(spec).outcome, world::Outcome::RolledBack);
+  spec.platform.metric_loss = Percent{50};
+  EXPECT_EQ(play(spec).outcome, world::Outcome::RolledBack);
+}
+
+TEST(Simulation, ConstantArrivalsComeLikeAMetronome) {
+  world::Spec spec = half_and_half(minutes{5});
+  spec.traffic.arrivals = world::Arrivals::Constant;
+  spec.versions[0].capacity = Rate{1000};
+  const world::Record record = play(spec);
+  EXPECT_EQ(record.versions[0].requests + record.versions[1].requests,
+            static_cast<std::uint64_t>(100 * to_seconds(record.duration)));
+}
+
+TEST(Simulation, ATraceIsFollowed) {
+  world::Spec spec = half_and_half(minutes{3});
+  spec.traffic.trace = {{seconds{0}, Rate{10}}, {seconds{60}, Rate{1000}}, {seconds{90}, Rate{0}}};
+  const world::Record record = play(spec);
+  std::uint64_t first = 0, second = 0, third = 0;
+  for (const world::Span& span : record.spans) {
+    const std::uint64_t n = span.versions[0].requests + span.versions[1].requests;
+    (span.end <= seconds{60} ? first : span.end <= seconds{90} ? second : third) += n;
+  }
+  EXPECT_NEAR(static_cast<double>(first), 600, 5 * std::sqrt(600.0));
+  EXPECT_NEAR(static_cast<double>(second), 30'000, 5 * std::sqrt(30'000.0));
+  EXPECT_EQ(third, 0u);
+}
+
+TEST(Simulation, SegmentsByHeaderMeetTheirFaults) {
+  world::Spec spec = half_and_half(minutes{5});
+  spec.traffic.segments = {{"beta", "/", Percent{10}, "X-User:beta"}};
+  world::Fault fault{world::FaultKind::Errors};
+  fault.segment = "beta";
+  for (const double burst : {0.0, 5.0}) {  // by one draw, and one by one
+    fault.burst = burst;
+    spec.versions[1].faults = {fault};
+    const world::VersionRecord v2 = play(spec).versions[1];
+    const double n = static_cast<double>(v2.requests);
+    EXPECT_NEAR(static_cast<double>(v2.failed()), n * 0.1, 5 * std::sqrt(n * 0.09));
+  }
+}
+
+TEST(RateCurve, ADaySwellsAndEbbs) {
+  world::Traffic traffic;
+  traffic.rate = Rate{100};
+  traffic.diurnal = world::Diurnal{Percent{20}, hours{14}};
+  const RateCurve curve(traffic);
+  EXPECT_NEAR(curve.rate_at(hours{14}), 100, 0.01);
+  EXPECT_NEAR(curve.rate_at(hours{2}), 20, 0.01);
+  EXPECT_NEAR(curve.rate_at(hours{8}), 60, 0.2);
+  EXPECT_NEAR(curve.expected(Duration{}, hours{24}), 60 * 86400.0, 1);
+  EXPECT_EQ(curve.next_step(seconds{61}), seconds{120});
+}
+
+TEST(RateCurve, TheCosineIsOne) {
+  constexpr double kTau = 6.283185307179586;
+  for (int i = -500; i < 500; ++i) {
+    const double x = i / 77.0;
+    EXPECT_NEAR(cosine_of_turns(x), std::cos(kTau * x), 1e-11) << x;
+  }
+}
+
+TEST(NewUsers, BothWaysOfCountingAgree) {
+  // Just below and above the bound between them: the same mean, within the noise of 400 draws.
+  for (const std::uint64_t users : {20'000u, 100'000u, 5'000'000u}) {
+    Random random(users);
+    double below = 0, above = 0;
+    for (int i = 0; i < 400; ++i) {
+      below += static_cast<double>(new_users(kUsersOneByOne, users, users, random));
+      above += static_cast<double>(new_users(kUsersOneByOne + 1, users, users, random));
+    }
+    EXPECT_NEAR(below / 400, above / 400, 5 * std::sqrt(2 * 2500.0 / 400) + 1) << users;
+  }
+}
+
+}  // namespace
+}  // namespace coalmine::engine
