@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "mock-aws/server/interfaces.h"
 #include "mock-aws/services/appmesh/appmesh.h"
 #include "mock-aws/services/appmesh/resource.h"
 #include "mock-aws/services/ecs/ecs.h"
@@ -70,16 +71,19 @@ Result<std::unique_ptr<GatewayHost>> GatewayHost::start(GatewayHostOptions optio
   std::unique_ptr<GatewayHost> host(new GatewayHost(std::move(options), events));
   if (!host->options_.publish_host.empty()) {
     gateway::GatewayOptions published;
-    published.host = host->options_.publish_host;
     published.port = host->options_.publish_port;
     published.admin_port = std::nullopt;
     struct NoEvents : EventSink {
       void event(TimePoint, std::string_view, Json) override {}
     } silent;
     const Cloud empty({}, silent);
-    TRY(host->published_,
-        gateway::Gateway::start(
-            published, std::make_shared<const traffic::RouteTable>(published_table(empty))));
+    const auto table = std::make_shared<const traffic::RouteTable>(published_table(empty));
+    for (const std::string& address : listen_addresses(host->options_.publish_host)) {
+      published.host = address;
+      TRY(auto gateway, gateway::Gateway::start(published, table));
+      published.port = gateway->ports().front().bound;
+      host->published_.push_back(std::move(gateway));
+    }
   }
   host->thread_ = std::thread([raw = host.get()] { raw->run(); });
   return host;
@@ -95,9 +99,9 @@ GatewayHost::~GatewayHost() {
 }
 
 std::string GatewayHost::published_url() const {
-  if (!published_) return "";
+  if (published_.empty()) return "";
   const std::string host = options_.publish_host == "0.0.0.0" ? "127.0.0.1" : options_.publish_host;
-  return fmt::format("http://{}:{}", host, published_->ports().front().bound);
+  return fmt::format("http://{}:{}", host, published_.front()->ports().front().bound);
 }
 
 void GatewayHost::want(const Cloud& cloud, TimePoint now) {
@@ -108,7 +112,8 @@ void GatewayHost::want(const Cloud& cloud, TimePoint now) {
     }
   }
   traffic::Snapshot table;
-  if (published_) table = std::make_shared<const traffic::RouteTable>(published_table(cloud));
+  if (!published_.empty())
+    table = std::make_shared<const traffic::RouteTable>(published_table(cloud));
   const std::lock_guard lock(mutex_);
   const bool same_table = !table || (wanted_table_ && *table == *wanted_table_);
   if (wanted == wanted_ && same_table) return;
@@ -129,8 +134,9 @@ void GatewayHost::run() {
     const traffic::Snapshot table = wanted_table_;
     const TimePoint now = now_;
     lock.unlock();
-    if (published_ && table) {
-      if (const Status updated = published_->update(table); !updated) {
+    for (const auto& published : published_) {
+      if (!table) break;
+      if (const Status updated = published->update(table); !updated) {
         events_.event(now, "gateway.publish-failed", {{"reason", updated.error().message}});
       }
     }
@@ -144,7 +150,7 @@ void GatewayHost::run() {
   }
   lock.unlock();
   balancers_.clear();
-  published_.reset();
+  published_.clear();
 }
 
 void GatewayHost::start_balancer(const std::string& address, const Scope& scope,

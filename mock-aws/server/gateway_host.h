@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "mock-aws/services/cloud.h"
 #include "mock-aws/services/ports.h"
@@ -53,8 +54,8 @@ class GatewayHost {
 
   GatewayHostOptions options_;
   EventSink& events_;
-  std::unique_ptr<gateway::Gateway> published_;
-  std::map<std::string, Balancer> balancers_;  ///< by address; the thread's own
+  std::vector<std::unique_ptr<gateway::Gateway>> published_;  ///< one an address, on one port
+  std::map<std::string, Balancer> balancers_;                 ///< by address; the thread's own
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "tests/support/case_name.h"
+
 namespace coalmine::mock {
 namespace {
 
@@ -115,7 +117,8 @@ INSTANTIATE_TEST_SUITE_P(
                     BadCase{R"({"action":"drop","probability":2})", "0 to 1"},
                     BadCase{R"({"action":"drop","status":200})", "400 to 599"},
                     BadCase{R"({"action":"drop","colour":1})", "no \"colour\""},
-                    BadCase{R"([1])", "must be an object"}));
+                    BadCase{R"([1])", "must be an object"}),
+    [](const auto& info) { return test::case_name(info.index, info.param.says); });
 
 TEST(ApiFaults, HaveALimitedNumber) {
   ApiFaults all;
