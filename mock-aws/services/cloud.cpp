@@ -20,6 +20,15 @@ namespace {
 /// The one secret that --verify-signatures accepts, whatever the key.
 constexpr std::string_view kSecret = "coalmine";
 
+std::vector<NetworkInterface> interfaces_of(const Ecs& ecs) {
+  std::vector<NetworkInterface> all;
+  for (const TaskView& task : ecs.tasks()) {
+    all.push_back({task.eni, task.mac, task.subnet, task.address, task.attachment_arn,
+                   task.security_groups, task.public_ip});
+  }
+  return all;
+}
+
 }  // namespace
 
 Region::Region() = default;
@@ -76,6 +85,7 @@ std::unique_ptr<Region> Cloud::make_region(const Scope& scope) {
   made->ecs = std::make_unique<Ecs>(EcsDependencies{
       scope.account, scope.region, random.split("ecs"), events_, *made->cloudmap, *made->elbv2,
       *made->logs, *made->ecr, *made->cloudwatch, addresses_, options_.ecs});
+  made->ec2->set_interfaces([ecs = made->ecs.get()] { return interfaces_of(*ecs); });
   return made;
 }
 

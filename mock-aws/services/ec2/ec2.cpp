@@ -82,6 +82,7 @@ const OperationTable<Ec2>& Ec2::operations() {
       {"DescribeSubnets", &Ec2::describe_subnets},
       {"DescribeSecurityGroups", &Ec2::describe_security_groups},
       {"DescribeAvailabilityZones", &Ec2::describe_availability_zones},
+      {"DescribeNetworkInterfaces", &Ec2::describe_network_interfaces},
       {"DescribeRegions", &Ec2::describe_regions},
       {"CreateSecurityGroup", &Ec2::create_security_group},
       {"AuthorizeSecurityGroupIngress", &Ec2::authorize_security_group_ingress},
@@ -210,6 +211,99 @@ Reply Ec2::describe_regions(const Json&, CallContext&) {
                {{{"RegionName", scope_.region},
                  {"Endpoint", fmt::format("ec2.{}.amazonaws.com", scope_.region)},
                  {"OptInStatus", "opt-in-not-required"}}}}};
+}
+
+const Ec2::SecurityGroup* Ec2::find_group(const std::string& id) const {
+  const auto found = std::find_if(groups_.begin(), groups_.end(),
+                                  [&](const SecurityGroup& group) { return group.id == id; });
+  return found == groups_.end() ? nullptr : &*found;
+}
+
+/// As for a task of Fargate: made and managed by ECS, attached as the second device.
+Json Ec2::interface_json(const NetworkInterface& interface) const {
+  std::string dashed = interface.address;
+  std::replace(dashed.begin(), dashed.end(), '.', '-');
+  const std::string private_dns = fmt::format("ip-{}.{}.compute.internal", dashed, scope_.region);
+  Json groups = Json::array();
+  std::vector<std::string> ids = interface.groups;
+  if (ids.empty()) ids.push_back(groups_.front().id);
+  for (const std::string& id : ids) {
+    const SecurityGroup* group = find_group(id);
+    groups.push_back({{"GroupId", id}, {"GroupName", group == nullptr ? id : group->name}});
+  }
+  // Scripts may name a subnet that EC2 here does not know; it is shown as it was given.
+  std::string zone = subnets_.front().zone;
+  for (const Subnet& subnet : subnets_) {
+    if (subnet.id == interface.subnet) zone = subnet.zone;
+  }
+  Json address{
+      {"Primary", true}, {"PrivateIpAddress", interface.address}, {"PrivateDnsName", private_dns}};
+  Json json{{"NetworkInterfaceId", interface.id},
+            {"SubnetId", interface.subnet},
+            {"VpcId", vpc_},
+            {"AvailabilityZone", zone},
+            {"Description", interface.description},
+            {"OwnerId", scope_.account},
+            {"RequesterId", "578734482556"},
+            {"RequesterManaged", true},
+            {"Status", "in-use"},
+            {"MacAddress", interface.mac},
+            {"PrivateIpAddress", interface.address},
+            {"PrivateDnsName", private_dns},
+            {"SourceDestCheck", true},
+            {"InterfaceType", "interface"},
+            {"Groups", groups},
+            {"TagSet", Json::array()},
+            {"Attachment",
+             {{"AttachmentId", "ela-attach-" + interface.id.substr(4)},
+              {"DeleteOnTermination", false},
+              {"DeviceIndex", 1},
+              {"InstanceOwnerId", scope_.account},
+              {"Status", "attached"}}}};
+  if (interface.public_ip) {
+    const Json association{
+        {"IpOwnerId", "amazon"},
+        {"PublicIp", interface.address},
+        {"PublicDnsName", fmt::format("ec2-{}.{}.compute.amazonaws.com", dashed, scope_.region)}};
+    json["Association"] = association;
+    address["Association"] = association;
+  }
+  json["PrivateIpAddresses"] = Json::array({address});
+  return json;
+}
+
+Reply Ec2::describe_network_interfaces(const Json& input, CallContext&) {
+  const auto all = interfaces_ ? interfaces_() : std::vector<NetworkInterface>{};
+  const Values ids = ids_of(input, "NetworkInterfaceIds");
+  const std::string unknown =
+      unknown_id(ids, all, [](const NetworkInterface& one) { return one.id; });
+  if (!unknown.empty()) {
+    return aws_error("InvalidNetworkInterfaceID.NotFound",
+                     "The networkInterface ID '{}' does not exist", unknown);
+  }
+  Json found = Json::array();
+  for (const NetworkInterface& one : all) {
+    const Json json = interface_json(one);
+    Facts facts = {{"network-interface-id", {one.id}},
+                   {"subnet-id", {one.subnet}},
+                   {"vpc-id", {vpc_}},
+                   {"description", {one.description}},
+                   {"private-ip-address", {one.address}},
+                   {"addresses.private-ip-address", {one.address}},
+                   {"mac-address", {one.mac}},
+                   {"status", {"in-use"}},
+                   {"interface-type", {"interface"}},
+                   {"requester-managed", {"true"}},
+                   {"owner-id", {scope_.account}},
+                   {"availability-zone", {get_string(json, "AvailabilityZone")}}};
+    if (one.public_ip) facts["association.public-ip"] = {one.address};
+    for (const Json& group : json["Groups"]) {
+      facts["group-id"].push_back(get_string(group, "GroupId"));
+      facts["group-name"].push_back(get_string(group, "GroupName"));
+    }
+    if (wanted(ids, one.id) && matches(facts, input)) found.push_back(json);
+  }
+  return Json{{"NetworkInterfaces", found}};
 }
 
 Reply Ec2::create_security_group(const Json& input, CallContext&) {

@@ -98,6 +98,8 @@ struct Task {
   Phase phase = Phase::Provisioning;
   bool wanted = true;  ///< desiredStatus RUNNING
   std::string address, eni, attachment_id, mac, subnet, launch_type, platform_version;
+  std::vector<std::string> security_groups;  ///< as asked for; empty: the default one
+  bool public_ip = false;                    ///< assignPublicIp ENABLED
   Json overrides = Json::object();
   Tags tags;
   bool execute_command = false;

@@ -206,7 +206,13 @@ std::vector<TaskView> Ecs::tasks() const {
                   ecs::to_string(ecs::task_health(task)),
                   task.definition->revision,
                   {},
-                  gateway_of(task.definition->spec)};
+                  gateway_of(task.definition->spec),
+                  task.eni,
+                  core_->arn("attachment/" + task.attachment_id),
+                  task.mac,
+                  task.subnet,
+                  task.security_groups,
+                  task.public_ip};
     for (const auto& container : task.containers) {
       view.images.emplace_back(container.name, container.image);
     }

@@ -84,6 +84,9 @@ struct TaskView {
   int revision = 0;
   std::vector<std::pair<std::string, std::string>> images;  ///< container name, image
   std::string virtual_gateway;  ///< "MESH/NAME" that a container of it serves; empty: none
+  std::string eni, attachment_arn, mac, subnet;
+  std::vector<std::string> security_groups;  ///< as asked for; empty: the default one
+  bool public_ip = false;
 };
 
 namespace ecs {

@@ -372,6 +372,10 @@ Task* create_task(Core& core, const TaskRequest& request, TimePoint now) {
   if (const Json* subnets = find(request.network, "subnets"); subnets && !subnets->empty()) {
     task.subnet = subnets->front().get<std::string>();
   }
+  if (const Json* groups = find(request.network, "securityGroups")) {
+    for (const Json& group : *groups) task.security_groups.push_back(group.get<std::string>());
+  }
+  task.public_ip = get_string(request.network, "assignPublicIp") == "ENABLED";
   task.overrides = request.overrides;
   task.tags = request.tags;
   task.execute_command = request.execute_command;

@@ -48,5 +48,30 @@ TEST(Ec2, SecurityGroupsAreMadeOnceAndDeleted) {
   EXPECT_FALSE(call(ec2, "DeleteSecurityGroup", {{"GroupId", id}}));
 }
 
+TEST(Ec2, InterfacesAreThoseOfTheTasks) {
+  Ec2 ec2({"000000000000", "eu-west-1"}, Random(1));
+  EXPECT_TRUE((*call(ec2, "DescribeNetworkInterfaces", {}))["NetworkInterfaces"].empty());
+  ec2.set_interfaces([] {
+    return std::vector<NetworkInterface>{
+        {"eni-1", "0a:00:00:00:00:01", "subnet-1", "127.1.1.1", "arn:one", {}, false},
+        {"eni-2", "0a:00:00:00:00:02", "subnet-1", "127.1.1.2", "arn:two", {"sg-9"}, true}};
+  });
+  const Json all = (*call(ec2, "DescribeNetworkInterfaces", {}))["NetworkInterfaces"];
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0]["PrivateIpAddress"], "127.1.1.1");
+  EXPECT_EQ(all[0]["Groups"][0]["GroupName"], "default");
+  EXPECT_FALSE(all[0].contains("Association"));
+  EXPECT_EQ(all[1]["Association"]["PublicIp"], "127.1.1.2");
+  const Json filtered =
+      (*call(ec2, "DescribeNetworkInterfaces",
+             {{"Filters", {{{"Name", "group-id"}, {"Values", {"sg-9"}}}}}}))["NetworkInterfaces"];
+  ASSERT_EQ(filtered.size(), 1U);
+  EXPECT_EQ(filtered[0]["NetworkInterfaceId"], "eni-2");
+  const Reply unknown =
+      call(ec2, "DescribeNetworkInterfaces", {{"NetworkInterfaceIds", {"eni-3"}}});
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, "InvalidNetworkInterfaceID.NotFound");
+}
+
 }  // namespace
 }  // namespace coalmine::mock
