@@ -28,6 +28,8 @@ class Backend {
   /// Empties all state.
   virtual void reset(TimePoint now) = 0;
   virtual Json state() const = 0;
+  /// A manual clock was moved; told after the ticks that this took.
+  virtual void clock_moved(TimePoint) {}
 };
 
 }  // namespace coalmine::mock

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "mock-aws/server/replay_driver.h"
 #include "mock-aws/services/elbv2/elbv2.h"
 
 namespace coalmine::mock {
@@ -9,6 +10,9 @@ namespace {
 
 /// Rounds of actions and events that one moment may take; more would be a loop of our own making.
 constexpr int kMaxRounds = 1000;
+/// Steps that replay() takes between two calls; what is due later in a long pause comes at once.
+constexpr int kMaxReplaySteps = 20'000;
+constexpr Duration kSmallestStep = std::chrono::milliseconds{1};
 
 /// Nothing listens at a simulated task's address, so its state answers.
 ProbeOutcome simulated_answer(const Region& region, const Probe& probe) {
@@ -44,8 +48,58 @@ void CloudBackend::enable_probes(std::function<void()> wake) {
 
 net::Response CloudBackend::handle(const net::Request& request, TimePoint now) {
   net::Response response = cloud_.handle(request, now);
+  if (journal_) response = keep(request, now, std::move(response));
   settle(now);
   return response;
+}
+
+/// Refused calls are kept too: they may have drawn from the streams that identifiers come from.
+net::Response CloudBackend::keep(const net::Request& request, TimePoint now,
+                                 net::Response response) {
+  const auto call = identify(request);
+  if (!call || only_reads(call->operation)) return response;
+  const Status kept = journal_->append({now, request, response.status});
+  if (kept) return response;
+  // What cannot be kept must not be acknowledged.
+  return refuse(request, AwsError{"InternalFailure", kept.error().message, 500});
+}
+
+void CloudBackend::clock_moved(TimePoint now) {
+  if (journal_) (void)journal_->append({now, {"", "", {}, "", ""}, 0});
+}
+
+void CloudBackend::set_driver(std::unique_ptr<TaskDriver> driver) {
+  driver_ = std::move(driver);
+  if (!driver_) return;
+  for (const TaskAction& action : unfinished_) driver_->carry_out(action, replayed_);
+  unfinished_.clear();
+}
+
+std::size_t CloudBackend::replay(const std::vector<CallEntry>& entries, TimePoint until) {
+  auto model = std::make_unique<ReplayDriver>();
+  const ReplayDriver& running = *model;
+  driver_ = std::move(model);
+  std::size_t refused = 0;
+  for (const CallEntry& entry : entries) {
+    pass_time(entry.t);
+    if (entry.request.method.empty()) continue;
+    const net::Response again = cloud_.handle(entry.request, entry.t);
+    settle(entry.t);
+    if (entry.status / 100 == 2 && again.status / 100 != 2) ++refused;
+  }
+  pass_time(std::max(until, replayed_));
+  unfinished_ = running.unfinished();
+  return refused;
+}
+
+void CloudBackend::pass_time(TimePoint until) {
+  if (replayed_ == TimePoint{}) replayed_ = until;
+  for (int step = 0; step < kMaxReplaySteps && next_wakeup() < until; ++step) {
+    replayed_ = std::min(std::max(next_wakeup(), replayed_ + kSmallestStep), until);
+    tick(replayed_);
+  }
+  replayed_ = until;
+  tick(until);
 }
 
 void CloudBackend::tick(TimePoint now) {
@@ -75,6 +129,7 @@ void CloudBackend::reset(TimePoint now) {
     }
   }
   cloud_.reset();
+  if (journal_) (void)journal_->clear();
   settle(now);
 }
 

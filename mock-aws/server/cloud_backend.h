@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mock-aws/server/backend.h"
+#include "mock-aws/server/call_journal.h"
 #include "mock-aws/server/gateway_host.h"
 #include "mock-aws/server/prober.h"
 #include "mock-aws/services/cloud.h"
@@ -22,8 +23,14 @@ class CloudBackend final : public Backend {
   CloudBackend(CloudOptions options, EventSink& events) : cloud_(std::move(options), events) {}
   ~CloudBackend() override;
 
-  /// Before the first request; without a driver tasks stay PENDING.
-  void set_driver(std::unique_ptr<TaskDriver> driver) { driver_ = std::move(driver); }
+  /// Before the first request; without a driver tasks stay PENDING. What ran at the end of a
+  /// replay() is started again by it.
+  void set_driver(std::unique_ptr<TaskDriver> driver);
+  /// Calls are kept in it from now on, before they are answered.
+  void set_journal(std::unique_ptr<CallJournal> journal) { journal_ = std::move(journal); }
+  /// Makes the calls of a journal again at their times, tasks run by a model meanwhile, and lets
+  /// time go on to `until`. Returns how many were accepted once and are refused now.
+  std::size_t replay(const std::vector<CallEntry>& entries, TimePoint until);
   void set_gateways(std::unique_ptr<GatewayHost> gateways) { gateways_ = std::move(gateways); }
   /// Probes are made over sockets; without this a running task's targets are healthy.
   void enable_probes(std::function<void()> wake);
@@ -46,14 +53,20 @@ class CloudBackend final : public Backend {
   TimePoint next_wakeup() const override;
   void reset(TimePoint now) override;
   Json state() const override { return cloud_.state(); }
+  void clock_moved(TimePoint now) override;
 
  private:
   void settle(TimePoint now);
   bool exchange_with_driver(TimePoint now);
   void probe(TimePoint now);
+  net::Response keep(const net::Request& request, TimePoint now, net::Response response);
+  void pass_time(TimePoint until);
 
   Cloud cloud_;
   std::unique_ptr<TaskDriver> driver_;
+  std::unique_ptr<CallJournal> journal_;
+  TimePoint replayed_{};                ///< how far replay() came
+  std::vector<TaskAction> unfinished_;  ///< for the driver that comes after it
   std::unique_ptr<GatewayHost> gateways_;
   std::unique_ptr<Prober> prober_;
   std::atomic<bool> woken_ = false;

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 
 #include "mock-aws/server/cloud_backend.h"
 #include "mock-aws/server/gateway_endpoints.h"
@@ -24,7 +26,9 @@ class CloudServerImpl final : public CloudServer {
  public:
   ~CloudServerImpl() override { stop(); }
 
-  Status open(const CloudServerOptions& options) {
+  Status open(CloudServerOptions options) {
+    block_ = address_block();
+    if (!options.persist.empty()) TRY_STATUS(take_over(options));
     ImageCommands commands;
     commands.coalmine = options.program;
     commands.sample_app = options.sample_app;
@@ -44,6 +48,8 @@ class CloudServerImpl final : public CloudServer {
   std::string url() override { return server_->url(); }
   std::string published_url() override { return backend_->published_url(); }
 
+  std::string restored() override { return restored_; }
+
   void stop() override {
     if (!server_ || stopped_.exchange(true)) return;
     // Gateways wait on the server and tasks report to it, so they end first; the long polls of
@@ -54,16 +60,46 @@ class CloudServerImpl final : public CloudServer {
   }
 
  private:
+  /// The journal's seed, addresses and time become ours.
+  Status take_over(CloudServerOptions& options) {
+    TRY(auto opened, CallJournal::open(options.persist,
+                                       {options.server.seed, block_, options.verify_signatures}));
+    if (opened.header.verify_signatures != options.verify_signatures) {
+      return error("{} was begun {} --verify-signatures; start it so again, or with another file",
+                   options.persist, opened.header.verify_signatures ? "with" : "without");
+    }
+    options.server.seed = opened.header.seed;
+    block_ = opened.header.address_block;
+    entries_ = std::move(opened.entries);
+    journal_ = std::move(opened.journal);
+    if (!entries_.empty()) options.server.not_before = entries_.back().t;
+    return {};
+  }
+
+  void restore(const CloudServerOptions& options, CloudBackend& backend) {
+    if (!entries_.empty()) {
+      const TimePoint wall{std::chrono::system_clock::now().time_since_epoch()};
+      const TimePoint last = entries_.back().t;
+      const std::size_t refused =
+          backend.replay(entries_, options.server.manual_clock ? last : std::max(wall, last));
+      restored_ = fmt::format("{}: {} calls were made again", options.persist, entries_.size());
+      if (refused > 0) restored_ += fmt::format(", {} of them refused this time", refused);
+      entries_.clear();
+    }
+    backend.set_journal(std::move(journal_));
+  }
+
   std::unique_ptr<Backend> make_backend(const CloudServerOptions& options, EventSink& events) {
     CloudOptions cloud;
     cloud.seed = options.server.seed;
     cloud.verify_signatures = options.verify_signatures;
     cloud.ecs = options.ecs;
-    cloud.first_address = address_block() | 0x0101;
-    cloud.last_address = address_block() | 0xfffe;
+    cloud.first_address = block_ | 0x0101;
+    cloud.last_address = block_ | 0xfffe;
     events_ = &events;
     auto backend = std::make_unique<CloudBackend>(cloud, events);
     backend_ = backend.get();
+    restore(options, *backend);
     return backend;
   }
 
@@ -94,6 +130,10 @@ class CloudServerImpl final : public CloudServer {
   std::unique_ptr<MockServer> server_;
   CloudBackend* backend_ = nullptr;  ///< the server's
   EventSink* events_ = nullptr;      ///< the server's
+  std::uint32_t block_ = 0;          ///< of loopback addresses
+  std::vector<CallEntry> entries_;   ///< to be made again
+  std::unique_ptr<CallJournal> journal_;
+  std::string restored_;
   std::atomic<bool> stopped_ = false;
 };
 
@@ -101,7 +141,7 @@ class CloudServerImpl final : public CloudServer {
 
 Result<std::unique_ptr<CloudServer>> CloudServer::start(CloudServerOptions options) {
   auto server = std::make_unique<CloudServerImpl>();
-  TRY_STATUS(server->open(options));
+  TRY_STATUS(server->open(std::move(options)));
   return std::unique_ptr<CloudServer>(std::move(server));
 }
 

@@ -25,19 +25,23 @@ struct CloudServerOptions {
   EcsOptions ecs = {};
   std::string publish_host;  ///< where the mesh's gateway is published; empty: it is not
   int publish_port = 9080;   ///< 0: any free one
+  std::string persist;       ///< journal of the calls, made again at the next start; empty: none
 };
 
 /// The whole mock on a port: cloud, task driver, health probes, load balancers, and the endpoints
 /// through which gateways get their routes and report what they counted.
 class CloudServer {
  public:
-  /// Errors (Environment): an address is busy; (Invalid): an --image mapping, the speed.
+  /// Errors (Environment): an address is busy, the journal cannot be kept; (Invalid): an --image
+  /// mapping, the speed, a damaged journal.
   static Result<std::unique_ptr<CloudServer>> start(CloudServerOptions options);
   virtual ~CloudServer() = default;
   virtual MockServer& server() = 0;
   virtual std::string url() = 0;
   /// Of the mesh's gateway; empty when it is not published.
   virtual std::string published_url() = 0;
+  /// What was made again from the journal, for people; empty: nothing.
+  virtual std::string restored() = 0;
   /// Ends tasks and gateways, then the server.
   virtual void stop() = 0;
 };

@@ -181,7 +181,11 @@ net::Response Control::serve_state(const net::Request&) {
 }
 
 net::Response Control::serve_clock(const net::Request&) {
-  return ok({{"time", to_iso8601_millis(now())}, {"clock", manual() ? "manual" : "running"}});
+  const TimePoint at = now();
+  return ok({{"time", to_iso8601_millis(at)},
+             {"epoch_s", to_epoch_seconds(at)},
+             {"clock", manual() ? "manual" : "running"},
+             {"speed", manual() ? 0 : options_.speed}});
 }
 
 net::Response Control::advance_clock(const net::Request& request) {
@@ -198,6 +202,7 @@ net::Response Control::advance_clock(const net::Request& request) {
   }
   const std::lock_guard lock(mutex_);
   advance_to(now_ + *step);
+  backend_->clock_moved(now_);
   return ok({{"time", to_iso8601_millis(now_)}});
 }
 

@@ -23,6 +23,7 @@ struct ControlOptions {
   /// The time; empty: a clock that stands still until POST /_coalmine/clock moves it.
   std::function<TimePoint()> now;
   TimePoint start = kVirtualEpoch;  ///< of the manual clock
+  double speed = 1;                 ///< how fast `now` runs, for whoever asks
   /// Waits out a fault's delay; empty: does not wait.
   std::function<void(Duration)> sleep;
 };

@@ -1,5 +1,6 @@
 #include "mock-aws/server/server.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -14,9 +15,10 @@ using Steady = std::chrono::steady_clock;
 /// Real time from the moment it is made, `speed` times as fast.
 class RunningClock {
  public:
-  explicit RunningClock(double speed)
+  RunningClock(double speed, TimePoint not_before)
       : speed_(speed),
-        wall_start_(std::chrono::system_clock::now().time_since_epoch()),
+        wall_start_(
+            std::max(not_before, TimePoint{std::chrono::system_clock::now().time_since_epoch()})),
         steady_start_(Steady::now()) {}
 
   TimePoint now() const {
@@ -46,7 +48,8 @@ constexpr Duration kMinTickerSleep = std::chrono::milliseconds{1};
 class MockServer::Impl {
  public:
   Impl(const MockServerOptions& options, const MakeBackend& make_backend)
-      : clock_(options.speed), control_(control_options(options), make_backend(events_), events_) {}
+      : clock_(options.speed, options.not_before),
+        control_(control_options(options), make_backend(events_), events_) {}
 
   Status listen(const MockServerOptions& options) {
     TRY(server_,
@@ -106,6 +109,8 @@ class MockServer::Impl {
     ControlOptions out;
     out.hosts = {options.host, options.allowed_hosts};
     out.seed = options.seed;
+    out.speed = options.speed;
+    out.start = std::max(out.start, options.not_before);
     if (!options.manual_clock) out.now = [this] { return clock_.now(); };
     out.sleep = [this](Duration delay) { sleep(delay); };
     return out;

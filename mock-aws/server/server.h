@@ -26,6 +26,7 @@ struct MockServerOptions {
   bool manual_clock = false;  ///< time stands still until POST /_coalmine/clock
   double speed = 1;           ///< how much faster than real time a running clock goes, to kMaxSpeed
   std::uint64_t seed = 1;
+  TimePoint not_before{};                  ///< the clock begins there at the earliest
   std::vector<std::string> allowed_hosts;  ///< further names for the host check
 };
 
