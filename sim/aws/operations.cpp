@@ -39,6 +39,20 @@ constexpr RestFacts kRest[] = {
     {"ListRoutes", "GET", "/v20190125/meshes/{meshName}/virtualRouter/{virtualRouterName}/routes",
      ""},
     {"DescribeMesh", "GET", kMesh, "mesh"},
+    {"DeleteGatewayRoute", "DELETE",
+     "/v20190125/meshes/{meshName}/virtualGateway/{virtualGatewayName}/gatewayRoutes/"
+     "{gatewayRouteName}",
+     "gatewayRoute"},
+    {"DeleteVirtualGateway", "DELETE",
+     "/v20190125/meshes/{meshName}/virtualGateways/{virtualGatewayName}", "virtualGateway"},
+    {"DeleteRoute", "DELETE", kRoute, "route"},
+    {"DeleteVirtualService", "DELETE",
+     "/v20190125/meshes/{meshName}/virtualServices/{virtualServiceName}", "virtualService"},
+    {"DeleteVirtualRouter", "DELETE",
+     "/v20190125/meshes/{meshName}/virtualRouters/{virtualRouterName}", "virtualRouter"},
+    {"DeleteVirtualNode", "DELETE", "/v20190125/meshes/{meshName}/virtualNodes/{virtualNodeName}",
+     "virtualNode"},
+    {"DeleteMesh", "DELETE", kMesh, "mesh"},
 };
 
 std::string scalar(const Json& value) {
@@ -79,7 +93,7 @@ Result<net::Request> rest_request(std::string_view operation, const Json& input)
     rest.erase(member);
     path.remove_prefix(close + 1);
   }
-  if (facts->method == "GET") {
+  if (facts->method == "GET" || facts->method == "DELETE") {
     char mark = '?';
     for (const auto& [key, value] : rest.items()) {
       target += fmt::format("{}{}={}", mark, key, net::percent_encode(scalar(value)));

@@ -16,6 +16,9 @@ int serve(const MockOptions& options) {
   if (!settings) return complain(settings.error());
   auto server = mock::CloudServer::start(*std::move(settings));
   if (!server) return complain(server.error());
+  if (const std::string restored = (*server)->restored(); !restored.empty()) {
+    fmt::print(stderr, "coalmine: {}\n", restored);
+  }
   fmt::print("coalmine: ready mock-aws={}\n", (*server)->url());
   std::fflush(stdout);
   stop.wait();
@@ -29,7 +32,7 @@ Verb mock_aws_verb() {
   auto options = std::make_shared<MockOptions>();
   return {"mock-aws",
           "Serve the AWS endpoints alone: App Mesh, ECS, ECR, ELBv2, CloudWatch, Cloud Map, …",
-          "coalmine mock-aws\n"
+          "coalmine mock-aws --persist cloud.journal\n"
           "coalmine mock-aws --port 0 --driver simulated --clock manual",
           [options](Options& declared) { declare(declared, *options); },
           [options] { return serve(*options); }};

@@ -32,6 +32,9 @@ void declare(Options& options, MockOptions& mock) {
                  "the mock's time runs X times faster (1 to 1000, default 1)");
   options.integer("--seed", mock.seed, 0, LLONG_MAX,
                   "seed of every identifier the mock draws (default 1)");
+  options.text("--persist", mock.persist,
+               "keep the state here: every call is written down before it is answered, and made "
+               "again at the next start (default: state ends with the process)");
   options.flag("--verify-signatures", mock.verify_signatures,
                "refuse requests that are not signed with SigV4 by the secret \"coalmine\"");
 }
@@ -47,6 +50,7 @@ Result<mock::CloudServerOptions> to_server_options(const MockOptions& options) {
       options.driver == "process" ? mock::DriverKind::Process : mock::DriverKind::Simulated;
   cloud.verify_signatures = options.verify_signatures;
   cloud.images = options.images;
+  cloud.persist = options.persist;
   TRY(cloud.program, own_path());
   cloud.sample_app = sample_app_beside(cloud.program);
   return cloud;

@@ -18,6 +18,7 @@ struct MockOptions {
   long long seed = 1;
   bool verify_signatures = false;
   std::vector<std::string> images;
+  std::string persist;
 };
 
 void declare(Options& options, MockOptions& mock);

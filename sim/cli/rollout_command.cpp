@@ -10,6 +10,7 @@
 
 #include "sim/aws/real_clock.h"
 #include "sim/aws/sts.h"
+#include "sim/cli/lab_clock.h"
 #include "sim/cli/verb.h"
 #include "sim/rollout/control_file.h"
 #include "sim/rollout/driver.h"
@@ -43,6 +44,13 @@ void stop_on_signals() {
   action.sa_handler = request_stop;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+/// AWS lives by the wall clock, a lab by its own.
+std::unique_ptr<Clock> clock_of(const rollout::TargetSettings& settings) {
+  const auto environment = aws::process_environment();
+  if (settings.aws) return std::make_unique<aws::RealClock>(&stop_requested);
+  return lab_clock(rollout::endpoint_of(settings, environment), &stop_requested);
 }
 
 struct Files {
@@ -133,14 +141,14 @@ rollout::RolloutWorld world_of(RolloutTarget& target, Clock& clock, JournalFile&
 Result<int> go_on(const Files& files) {
   TRY(auto held, JournalFile::reopen(files.journal));
   const Journal& journal = held.journal;
-  aws::RealClock clock(&stop_requested);
   const auto settings = rollout::settings_from_map(journal.header.settings);
+  const auto clock = clock_of(settings);
   TRY(auto target,
-      RolloutTarget::open(settings, journal.header.plan, clock, aws::process_environment()));
+      RolloutTarget::open(settings, journal.header.plan, *clock, aws::process_environment()));
   say(fmt::format("going on with rollout {} on {} ({})", journal.header.id, journal.header.target,
                   target->description()));
   rollout::ControlFile control(files.control, rollout::operator_inputs(journal));
-  auto world = world_of(*target, clock, *held.file, control, journal.header.t);
+  auto world = world_of(*target, *clock, *held.file, control, journal.header.t);
   TRY(const auto end,
       rollout::resume_rollout(journal.header.plan, rollout::resume(journal), world));
   return report_end(end);
@@ -161,9 +169,9 @@ Status archive(const Files& files, const Journal& journal) {
 }
 
 Result<int> dry_run(const RolloutCommand& command, RolloutTarget& target) {
+  TRY(const auto weights, target.traffic().current_weights());
   say(fmt::format("dry run on {} ({}); nothing is changed", target.traffic().describe(),
                   target.description()));
-  TRY(const auto weights, target.traffic().current_weights());
   say(fmt::format("now       {}", rollout::render_weights(weights)));
   for (const rollout::Step& step : command.plan.steps) {
     const auto* weight = std::get_if<rollout::SetWeight>(&step.what);
@@ -187,9 +195,9 @@ Result<int> start_new(const RolloutCommand& command, const Files& files,
   int problems = 0;
   for (const Error& found : rollout::check(command.plan)) problems = complain(found);
   if (problems != 0) return problems;
-  aws::RealClock clock(&stop_requested);
+  const auto clock = clock_of(command.target);
   TRY(auto target,
-      RolloutTarget::open(command.target, command.plan, clock, aws::process_environment()));
+      RolloutTarget::open(command.target, command.plan, *clock, aws::process_environment()));
   for (const Error& found : rollout::check_weights(command.plan, target->traffic())) {
     problems = complain(found);
   }
@@ -206,14 +214,14 @@ Result<int> start_new(const RolloutCommand& command, const Files& files,
   std::error_code failed;
   fs::create_directories(files.folder, failed);
   fs::remove(files.control, failed);
-  const rollout::JournalHeader header{clock.now(), command.name, target->traffic().describe(),
-                                      command.plan, rollout::to_map(command.target)};
+  const rollout::JournalHeader header{clock->now(), command.name, target->traffic().describe(),
+                                      command.plan, rollout::to_map(target->settings())};
   TRY(auto file, JournalFile::create(files.journal, header));
   say(fmt::format("rollout {} on {} ({}{})", command.name, header.target, target->description(),
                   who));
   say(fmt::format("journal {}", files.journal));
   rollout::ControlFile control(files.control, 0);
-  auto world = world_of(*target, clock, *file, control, header.t);
+  auto world = world_of(*target, *clock, *file, control, header.t);
   TRY(const auto end, rollout::run_rollout(command.plan, world));
   return report_end(end);
 }
@@ -247,9 +255,9 @@ Result<int> status(const RolloutCommand& command) {
                   std::min(state.step + 1, plan.steps.size()), plan.steps.size(), driven));
   say(fmt::format("weights   {}", rollout::render_weights(state.weights)));
   if (state.deadline != kNever && !rollout::is_over(state.phase)) {
-    aws::RealClock clock;
+    const auto clock = clock_of(rollout::settings_from_map(journal.header.settings));
     const auto left =
-        std::chrono::duration_cast<std::chrono::seconds>(state.deadline - clock.now());
+        std::chrono::duration_cast<std::chrono::seconds>(state.deadline - clock->now());
     say(fmt::format("until     {} ({} left)", to_iso8601(state.deadline),
                     to_string(Duration{std::max<std::chrono::seconds>(left, 0s)})));
   }
@@ -331,19 +339,24 @@ Result<int> weights(const RolloutCommand& command) {
     }
     if (under_way) return speak(command, {Command::SetWeights, command.reason, *command.weight});
   }
-  aws::RealClock clock(&stop_requested);
   const auto settings =
       under_way ? rollout::settings_from_map(journal->header.settings) : command.target;
+  const auto clock = clock_of(settings);
   const auto& plan = under_way ? journal->header.plan : command.plan;
-  TRY(auto target, RolloutTarget::open(settings, plan, clock, aws::process_environment()));
+  TRY(auto target, RolloutTarget::open(settings, plan, *clock, aws::process_environment()));
   if (command.weight) TRY_STATUS(target->traffic().set_weights(*command.weight));
   TRY(const auto found, target->traffic().current_weights());
   say(fmt::format("{}  ({})", rollout::render_weights(found), target->traffic().describe()));
   return kPassed;
 }
 
-int finish(const Result<int>& result) {
-  return result ? *result : complain(result.error());
+/// `refused`: what an answer like "access denied" counts as. Before a rollout has begun it is a
+/// fault of the surroundings; 1 would say that a rollout was rolled back.
+int finish(const Result<int>& result, ErrorKind refused = ErrorKind::Failed) {
+  if (result) return *result;
+  Error error = result.error();
+  if (error.kind == ErrorKind::Failed) error.kind = refused;
+  return complain(error);
 }
 
 }  // namespace
@@ -377,7 +390,7 @@ Result<std::vector<rollout::Step>> parse_steps(std::string_view text, const std:
 
 int rollout_start(const RolloutCommand& command) {
   stop_on_signals();
-  return finish(start(command));
+  return finish(start(command), ErrorKind::Environment);
 }
 
 int rollout_status(const RolloutCommand& command) {
@@ -385,7 +398,7 @@ int rollout_status(const RolloutCommand& command) {
 }
 
 int rollout_weights(const RolloutCommand& command) {
-  return finish(weights(command));
+  return finish(weights(command), ErrorKind::Environment);
 }
 
 int rollout_pause(const RolloutCommand& command) {

@@ -28,7 +28,9 @@ void declare_target(Options& options, RolloutOptionsTyped& typed) {
                "default: AWS_ENDPOINT_URL, else http://127.0.0.1:4566 or AWS's own");
   options.text("--region", target.region, "default: as the AWS CLI finds it");
   options.text("--name", command.name, "name of the rollout (default \"default\")");
-  options.text("--state", command.state_dir, "folder of the journals");
+  options.text("--state", command.state_dir,
+               "folder of the journals (default $XDG_STATE_HOME/coalmine, "
+               "else ~/.local/state/coalmine)");
   options.text("--mesh", target.mesh, "App Mesh (default coalmine)");
   options.text("--router", target.router, "virtual router (default app-router)");
   options.text("--route", target.route, "route (default app-route)");
@@ -38,8 +40,13 @@ void declare_target(Options& options, RolloutOptionsTyped& typed) {
   options.text("--rule", target.rule_arn, "ARN of the listener rule (default: the default action)");
   options.text("--stable", target.stable_target, "virtual node or target group (default app-v1)");
   options.text("--canary", target.canary_target, "virtual node or target group (default app-v2)");
-  options.duration("--metric-period", target.metric_period, "default 10s locally, 60s on AWS");
-  options.duration("--metric-delay", target.metric_delay, "default 5s locally, 60s on AWS");
+  options.duration(
+      "--metric-period", target.metric_period,
+      "of a datapoint: 1s, 5s, 10s, 30s or minutes (default 10s of the mock's App Mesh, "
+      "else 60s)");
+  options.duration(
+      "--metric-delay", target.metric_delay,
+      "after its end a datapoint is waited for so long (default 5s locally, 60s on AWS)");
 }
 
 int start(RolloutOptionsTyped& typed) {
@@ -89,7 +96,7 @@ void declare_start(Options& options, RolloutOptionsTyped& typed) {
 }
 
 void declare_reason(Options& options, RolloutOptionsTyped& typed) {
-  options.text("--reason", typed.command.reason, "for the journal");
+  options.text("--reason", typed.command.reason, "why, for the journal (default: none)");
 }
 
 }  // namespace
@@ -98,8 +105,8 @@ std::vector<Verb> rollout_verbs() {
   return {
       verb("start", "Shift traffic to the canary step by step, and back if it fails.",
            "coalmine rollout start --steps 5%,30s,50%,30s,promote\n"
-           "coalmine rollout start --target aws --traffic alb --load-balancer shop "
-           "--stable shop-v1 --canary shop-v2",
+           "coalmine rollout start --target aws --traffic alb --load-balancer shop \\\n"
+           "    --stable shop-v1 --canary shop-v2",
            nullptr, declare_start),
       verb("status", "Show where the rollout stands, from its journal.", "coalmine rollout status",
            rollout_status),

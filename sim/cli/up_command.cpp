@@ -6,7 +6,8 @@
 #include <thread>
 
 #include "sim/aws/client.h"
-#include "sim/aws/real_clock.h"
+#include "sim/aws/elbv2.h"
+#include "sim/cli/lab_clock.h"
 #include "sim/cli/mock_options.h"
 #include "sim/cli/stop_signal.h"
 #include "sim/cli/verbs.h"
@@ -21,6 +22,8 @@ namespace {
 constexpr std::chrono::seconds kHealthyAfter{2};
 /// v1 must answer through the gateway within this time.
 constexpr std::chrono::seconds kStartLimit{60};
+/// And then through the load balancer, whose port 80 not everybody may bind.
+constexpr std::chrono::seconds kBalancerLimit{10};
 
 struct UpCommand {
   MockOptions mock;
@@ -30,22 +33,25 @@ struct UpCommand {
   std::string account = "000000000000";
 };
 
-Status provision_lab(const UpCommand& command, const std::string& url) {
+/// The load balancer's URL.
+Result<std::string> provision_lab(const UpCommand& command, const std::string& url) {
   const auto transport = aws::http_transport();
-  aws::RealClock clock;
+  const auto clock = lab_clock(url, nullptr);
   aws::ClientOptions options;
   options.region = command.region;
   options.endpoint = url;
-  aws::Client client(*transport, {command.account, "coalmine", ""}, options, clock,
+  aws::Client client(*transport, {command.account, "coalmine", ""}, options, *clock,
                      Random(static_cast<std::uint64_t>(command.mock.seed)));
   lab::ProvisionSettings settings;
   settings.load_balancer = true;
-  return lab::provision(client, settings, clock);
+  TRY_STATUS(lab::provision(client, settings, *clock));
+  TRY(const auto balancer, aws::describe_load_balancer(client, settings.names.load_balancer));
+  return "http://" + balancer.dns_name;
 }
 
 /// Returns once a request through the gateway succeeds.
-Status wait_for_traffic(const std::string& url) {
-  const auto deadline = std::chrono::steady_clock::now() + kStartLimit;
+Status wait_for_traffic(const std::string& url, std::chrono::seconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
   std::string last = "no answer";
   while (std::chrono::steady_clock::now() < deadline) {
     auto client = net::Client::open(url);
@@ -56,7 +62,7 @@ Status wait_for_traffic(const std::string& url) {
     std::this_thread::sleep_for(std::chrono::milliseconds{50});
   }
   return error(ErrorKind::Environment, "v1 does not answer through {} after {}: {}", url,
-               to_string(Duration{kStartLimit}), last);
+               to_string(Duration{limit}), last);
 }
 
 int run(const UpCommand& command) {
@@ -68,13 +74,25 @@ int run(const UpCommand& command) {
   settings->ecs.healthy_after = kHealthyAfter;
   auto server = mock::CloudServer::start(*settings);
   if (!server) return complain(server.error());
-  const std::string gateway = (*server)->published_url();
-  if (!command.empty) {
-    Status ready = provision_lab(command, (*server)->url());
-    if (ready && command.mock.driver == "process") ready = wait_for_traffic(gateway);
-    if (!ready) return complain(ready.error());
+  if (const std::string restored = (*server)->restored(); !restored.empty()) {
+    fmt::print(stderr, "coalmine: {}\n", restored);
   }
-  fmt::print("coalmine: ready mock-aws={} gateway={}\n", (*server)->url(), gateway);
+  const std::string gateway = (*server)->published_url();
+  std::string addresses = fmt::format("mock-aws={} gateway={}", (*server)->url(), gateway);
+  if (!command.empty) {
+    const auto balancer = provision_lab(command, (*server)->url());
+    if (!balancer) return complain(balancer.error());
+    if (command.mock.driver == "process") {
+      const Status ready = wait_for_traffic(gateway, kStartLimit);
+      if (!ready) return complain(ready.error());
+      if (const Status served = wait_for_traffic(*balancer, kBalancerLimit); served) {
+        addresses += " load-balancer=" + *balancer;
+      } else {
+        fmt::print(stderr, "coalmine: the load balancer is left out: {}\n", served.error().message);
+      }
+    }
+  }
+  fmt::print("coalmine: ready {}\n", addresses);
   std::fflush(stdout);
   stop.wait();
   (*server)->stop();

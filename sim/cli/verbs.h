@@ -14,6 +14,7 @@ Verb up_verb();
 Verb mock_aws_verb();
 Verb env_verb();
 Verb gateway_verb();
+std::vector<Verb> provision_verbs();
 std::vector<Verb> rollout_verbs();
 
 /// In the order of the help.

@@ -36,7 +36,10 @@ class Provisioner {
  private:
   Status create(std::string_view service, std::string_view operation, const Json& input) {
     const Result<Json> answer = client_.call(service, operation, input);
-    if (answer) return {};
+    if (answer) {
+      created_ = true;
+      return {};
+    }
     if (client_.last_error() && exists_already(*client_.last_error())) return {};
     return tl::unexpected(wrap(operation, answer.error()));
   }
@@ -44,6 +47,11 @@ class Provisioner {
     Result<Json> answer = client_.call(service, operation, input);
     if (!answer) return tl::unexpected(wrap(operation, answer.error()));
     return answer;
+  }
+  /// Tells what was done since the last step.
+  void done(int number, std::string what) {
+    if (s_.on_step) s_.on_step({number, std::move(what), created_ ? "created" : "exists"});
+    created_ = false;
   }
   static Error wrap(std::string_view operation, Error error) {
     error.message = fmt::format("{}: {}", operation, error.message);
@@ -58,6 +66,8 @@ class Provisioner {
   Status mesh() {
     const std::string router = names_.app + "-router", service = names_.app + "." + names_.domain;
     TRY_STATUS(create("appmesh", "CreateMesh", {{"meshName", names_.mesh}}));
+    done(1, "mesh " + names_.mesh);
+    std::string nodes;
     Json targets = Json::array();
     for (const auto& [version, tasks] : s_.versions) {
       const std::string node = names_.node(version);
@@ -69,16 +79,20 @@ class Provisioner {
             {{"listeners", http_listener(s_.port)},
              {"serviceDiscovery", {{"dns", {{"hostname", node + "." + names_.domain}}}}}}}}));
       targets.push_back({{"virtualNode", node}, {"weight", targets.empty() ? 100 : 0}});
+      nodes += (nodes.empty() ? "" : ", ") + node;
     }
+    done(2, "virtual nodes " + nodes);
     TRY_STATUS(create("appmesh", "CreateVirtualRouter",
                       {{"meshName", names_.mesh},
                        {"virtualRouterName", router},
                        {"spec", {{"listeners", http_listener(s_.port)}}}}));
+    done(3, "virtual router " + router);
     TRY_STATUS(
         create("appmesh", "CreateVirtualService",
                {{"meshName", names_.mesh},
                 {"virtualServiceName", service},
                 {"spec", {{"provider", {{"virtualRouter", {{"virtualRouterName", router}}}}}}}}));
+    done(4, "virtual service " + service);
     TRY_STATUS(
         create("appmesh", "CreateRoute",
                {{"meshName", names_.mesh},
@@ -87,20 +101,25 @@ class Provisioner {
                 {"spec",
                  {{"httpRoute",
                    {{"match", {{"prefix", "/"}}}, {"action", {{"weightedTargets", targets}}}}}}}}));
+    done(5, fmt::format("route {}-route, everything to {} at first", names_.app,
+                        names_.node(s_.versions.front().first)));
     TRY_STATUS(create("appmesh", "CreateVirtualGateway",
                       {{"meshName", names_.mesh},
                        {"virtualGatewayName", names_.app + "-gateway"},
                        {"spec", {{"listeners", http_listener(s_.gateway_port)}}}}));
-    return create(
-        "appmesh", "CreateGatewayRoute",
-        {{"meshName", names_.mesh},
-         {"virtualGatewayName", names_.app + "-gateway"},
-         {"gatewayRouteName", names_.app + "-gateway-route"},
-         {"spec",
-          {{"httpRoute",
-            {{"match", {{"prefix", "/"}}},
-             {"action",
-              {{"target", {{"virtualService", {{"virtualServiceName", service}}}}}}}}}}}});
+    done(6, fmt::format("virtual gateway {}-gateway, port {}", names_.app, s_.gateway_port));
+    TRY_STATUS(
+        create("appmesh", "CreateGatewayRoute",
+               {{"meshName", names_.mesh},
+                {"virtualGatewayName", names_.app + "-gateway"},
+                {"gatewayRouteName", names_.app + "-gateway-route"},
+                {"spec",
+                 {{"httpRoute",
+                   {{"match", {{"prefix", "/"}}},
+                    {"action",
+                     {{"target", {{"virtualService", {{"virtualServiceName", service}}}}}}}}}}}}));
+    done(7, "gateway route " + names_.app + "-gateway-route");
+    return {};
   }
 
   /// Namespaces are made in the background; waits until ours is there.
@@ -135,6 +154,7 @@ class Provisioner {
                   {"DnsConfig", {{"DnsRecords", Json::array({Json{{"Type", "A"}, {"TTL", 10}}})}}},
                   {"HealthCheckCustomConfig", {{"FailureThreshold", 1}}}}));
     }
+    done(0, "namespace " + names_.domain + " with the services' names");
     TRY(const Json services, ask("cloudmap", "ListServices", Json::object()));
     for (const Json& one : services.value("Services", Json::array())) {
       registries_[get_string(one, "Name")] = get_string(one, "Arn");
@@ -179,9 +199,8 @@ class Provisioner {
       input["serviceRegistries"] = Json::array({Json{{"registryArn", registries_[name]}}});
     }
     if (const auto group = groups_.find(name); group != groups_.end()) {
-      input["loadBalancers"] = Json::array({Json{{"targetGroupArn", group->second},
-                                                 {"containerName", name},
-                                                 {"containerPort", s_.port}}});
+      input["loadBalancers"] = Json::array({Json{
+          {"targetGroupArn", group->second}, {"containerName", name}, {"containerPort", s_.port}}});
     }
     return create("ecs", "CreateService", input);
   }
@@ -189,20 +208,28 @@ class Provisioner {
   // Steps 8 to 10: cluster, both versions, the gateway.
   Status tasks() {
     TRY_STATUS(create("ecs", "CreateCluster", {{"clusterName", names_.cluster}}));
+    created_ = false;  // ECS answers for a cluster that is there as for a new one
+    int step = 8;
     for (const auto& [version, tasks] : s_.versions) {
       const std::string name = names_.node(version);
       TRY_STATUS(service(
           name, tasks, container(name, "coalmine/sample-app:" + version, {s_.port}, Json::array()),
           true));
+      done(step, fmt::format("{}service {} with {} task{}",
+                             step == 8 ? "cluster " + names_.cluster + ", " : "", name, tasks,
+                             tasks == 1 ? "" : "s"));
+      step = 9;
     }
     const std::string gateway = names_.app + "-gateway";
     const std::string node = fmt::format("mesh/{}/virtualGateway/{}", names_.mesh, gateway);
-    return service(
+    TRY_STATUS(service(
         gateway, 1,
         container("envoy", "public.ecr.aws/appmesh/aws-appmesh-envoy:v1.29.12.1-prod",
                   {s_.gateway_port, 9901},
                   Json::array({Json{{"name", "APPMESH_VIRTUAL_NODE_NAME"}, {"value", node}}})),
-        false);
+        false));
+    done(10, fmt::format("service {} in front, port {}", gateway, s_.gateway_port));
+    return {};
   }
 
   // The other way to split traffic: one listener, a weighted forward to a group per version.
@@ -235,22 +262,24 @@ class Provisioner {
         return error(ErrorKind::Failed, "target group {} was not made", name);
       }
       groups_[name] = get_string((*made)[0], "TargetGroupArn");
-      groups.push_back({{"TargetGroupArn", groups_[name]},
-                        {"Weight", groups.empty() ? 100 : 0}});
+      groups.push_back({{"TargetGroupArn", groups_[name]}, {"Weight", groups.empty() ? 100 : 0}});
     }
-    return create(
+    TRY_STATUS(create(
         "elbv2", "CreateListener",
         {{"LoadBalancerArn", get_string((*list)[0], "LoadBalancerArn")},
          {"Protocol", "HTTP"},
          {"Port", 80},
          {"DefaultActions", Json::array({Json{{"Type", "forward"},
-                                              {"ForwardConfig", {{"TargetGroups", groups}}}}})}});
+                                              {"ForwardConfig", {{"TargetGroups", groups}}}}})}}));
+    done(0, "load balancer " + names_.load_balancer + ", port 80, a target group per version");
+    return {};
   }
 
   aws::Client& client_;
   const ProvisionSettings& s_;
   const LabNames& names_;
   Clock& clock_;
+  bool created_ = false;                           ///< something, since the last step was reported
   std::map<std::string, std::string> registries_;  ///< service name -> Cloud Map ARN
   std::map<std::string, std::string> groups_;      ///< service name -> target group ARN
 };

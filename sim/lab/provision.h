@@ -1,6 +1,6 @@
 // sim/lab: the lab on loopback: what it is made of, and scenarios played live in it.
 //
-//   provision.h       the ten steps through the AWS API: mesh, services, tasks, load balancer
+//   provision.h       the ten steps through the AWS API, there and back: mesh, services, tasks, ALB
 //   load_generator.h  open-loop HTTP load: arrivals do not wait for answers
 //   live_world.h      mock AWS, v1 and v2, gateway and load; the rollout in real, scaled time
 //
@@ -28,6 +28,13 @@ struct LabNames {
   std::string node(const std::string& version) const { return app + "-" + version; }
 };
 
+/// One of the ten steps (number 1 to 10), or what comes beside them (number 0).
+struct ProvisionStep {
+  int number = 0;
+  std::string what;     ///< "virtual nodes app-v1, app-v2"
+  std::string outcome;  ///< "created", "exists", "deleted", "not there"
+};
+
 struct ProvisionSettings {
   LabNames names;
   std::vector<std::pair<std::string, int>> versions = {{"v1", 1}, {"v2", 1}};  ///< with tasks
@@ -35,11 +42,22 @@ struct ProvisionSettings {
   int gateway_port = 9080;  ///< of the virtual gateway
   bool tasks = true;        ///< ECS services; false: only the mesh
   bool load_balancer = false;
+  std::function<void(const ProvisionStep&)> on_step = {};  ///< told after each step; may be empty
 };
 
 /// Sets the lab up: the first version has all the traffic. What exists already stays as it is,
 /// so running it again is harmless. Waits on `clock` for what AWS does in the background. Errors
 /// name the call that was refused.
 Status provision(aws::Client& client, const ProvisionSettings& settings, Clock& clock);
+
+/// Waits until the services of the lab are steady: as many tasks run as are wanted and no
+/// deployment is under way. Error (Failed) after `patience`, with each service's last event.
+Status wait_until_steady(aws::Client& client, const ProvisionSettings& settings, Clock& clock,
+                         Duration patience);
+
+/// Takes the lab down again, tasks first and the mesh last; what is not there is passed over, so
+/// running it again is harmless. Touches only what bears the settings' names. Waits on `clock`
+/// for tasks to drain. Errors name the call that was refused.
+Status destroy(aws::Client& client, const ProvisionSettings& settings, Clock& clock);
 
 }  // namespace coalmine::lab

@@ -115,14 +115,26 @@ bool expects_unfinished(const Scenario& scenario) {
   });
 }
 
-void check_rollout(const Context& context) {
-  const rollout::Plan& plan = context.scenario.spec.plan;
+/// What can be said of the plan although something else in the file is wrong.
+void check_rollout_names(const Context& context, bool complete) {
   const YamlNode* rollout = child(&context.root, "rollout");
   for (const char* role : {"stable", "canary"}) {
     if (const YamlNode* name = child(rollout, role)) {
       context.want_version(context.reader.place(*name), name->text);
     }
   }
+  const YamlNode* plan = child(rollout, "plan");
+  if (complete || plan == nullptr) return;
+  for (const YamlNode& step : plan->items) {
+    if (const YamlNode* promoted = child(&step, "promote")) {
+      context.want_version(context.reader.place(*promoted), promoted->text);
+    }
+  }
+}
+
+void check_rollout(const Context& context) {
+  const rollout::Plan& plan = context.scenario.spec.plan;
+  const YamlNode* rollout = child(&context.root, "rollout");
   if (plan.stable == plan.canary) {
     context.reader.problem(*rollout, "stable and canary are both \"{}\"", plan.canary);
   }
@@ -221,6 +233,7 @@ void cross_check(const Scenario& scenario, bool complete, const YamlNode& root, 
   const Context context{scenario, root, reader};
   check_versions(context);
   check_segments(context);
+  check_rollout_names(context, complete);
   if (complete) check_rollout(context);
   if (complete) check_alb(context);
   check_events(context, complete);

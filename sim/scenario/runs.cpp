@@ -26,7 +26,7 @@ Result<std::vector<std::string>> find_scenario_files(const std::vector<std::stri
     std::error_code failed;
     const fs::file_status status = fs::status(path, failed);
     if (!fs::exists(status)) {
-      return error(ErrorKind::Environment, "{}: no such file or folder", path);
+      return error("{}: no such file or folder", path);
     }
     if (!fs::is_directory(status)) {
       files.push_back(path);

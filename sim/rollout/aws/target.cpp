@@ -27,10 +27,7 @@ struct Access {
 
 Result<Access> find_access(const TargetSettings& settings, const aws::Environment& environment) {
   Access access;
-  access.options.endpoint = settings.endpoint.empty()
-                                ? variable(environment, "AWS_ENDPOINT_URL").value_or("")
-                                : settings.endpoint;
-  while (access.options.endpoint.ends_with('/')) access.options.endpoint.pop_back();
+  access.options.endpoint = endpoint_of(settings, environment);
   access.options.region = settings.region;
   if (settings.aws) {
     if (access.options.region.empty()) {
@@ -39,7 +36,6 @@ Result<Access> find_access(const TargetSettings& settings, const aws::Environmen
     TRY(access.credentials, aws::find_credentials(environment));
     return access;
   }
-  if (access.options.endpoint.empty()) access.options.endpoint = kLocalEndpoint;
   if (access.options.region.empty()) {
     access.options.region = aws::find_region(environment).value_or("us-east-1");
   }
@@ -52,6 +48,15 @@ Result<Access> find_access(const TargetSettings& settings, const aws::Environmen
 }
 
 }  // namespace
+
+std::string endpoint_of(const TargetSettings& settings, const aws::Environment& environment) {
+  std::string endpoint = settings.endpoint.empty()
+                             ? variable(environment, "AWS_ENDPOINT_URL").value_or("")
+                             : settings.endpoint;
+  while (endpoint.ends_with('/')) endpoint.pop_back();
+  if (endpoint.empty() && !settings.aws) endpoint = kLocalEndpoint;
+  return endpoint;
+}
 
 std::map<std::string, std::string> to_map(const TargetSettings& s) {
   return {{"target", s.aws ? "aws" : "local"},
@@ -111,7 +116,9 @@ Result<std::unique_ptr<RolloutTarget>> RolloutTarget::open(const TargetSettings&
   if (settings.traffic != "appmesh" && settings.traffic != "alb") {
     return error("--traffic is \"{}\", allowed are appmesh, alb", settings.traffic);
   }
-  CloudWatchOptions timing{settings.aws ? Duration{60s} : Duration{10s},
+  // ALB's metrics are minutes everywhere; the mock's App Mesh metrics are kept by the second.
+  const bool minutes = settings.aws || settings.traffic == "alb";
+  CloudWatchOptions timing{minutes ? Duration{60s} : Duration{10s},
                            settings.aws ? Duration{60s} : Duration{5s}};
   if (settings.metric_period > Duration{}) timing.period = settings.metric_period;
   if (settings.metric_delay > Duration{}) timing.delay = settings.metric_delay;
@@ -122,6 +129,9 @@ Result<std::unique_ptr<RolloutTarget>> RolloutTarget::open(const TargetSettings&
   TRY(Access access, find_access(settings, environment));
 
   std::unique_ptr<RolloutTarget> target(new RolloutTarget);
+  target->settings_ = settings;
+  target->settings_.endpoint = access.options.endpoint;
+  target->settings_.region = access.options.region;
   target->description_ =
       access.options.endpoint.empty()
           ? fmt::format("AWS, region {}", access.options.region)

@@ -22,9 +22,13 @@ struct TargetSettings {
   int listener_port = 80;
   std::string rule_arn;  ///< empty: the listener's default action
   std::string stable_target = "app-v1", canary_target = "app-v2";  ///< nodes or target groups
-  Duration metric_period{};  ///< zero: 10s locally, 60s on AWS
+  Duration metric_period{};  ///< zero: 10s of the mock's App Mesh, else 60s
   Duration metric_delay{};   ///< zero: 5s locally, 60s on AWS
 };
+
+/// Where the calls go: as the settings say, else AWS_ENDPOINT_URL, else the mock's; empty for
+/// AWS's own.
+std::string endpoint_of(const TargetSettings& settings, const aws::Environment& environment);
 
 inline constexpr const char* kLocalEndpoint = "http://127.0.0.1:4566";
 
@@ -44,11 +48,14 @@ class RolloutTarget {
   AwsTraffic& traffic() { return *traffic_; }
   MetricsSource& metrics() { return *metrics_; }
   aws::Client& client() { return *client_; }
+  /// As given, with the endpoint and region that were found: for whoever goes on elsewhere.
+  const TargetSettings& settings() const { return settings_; }
   /// Endpoint, region and where the credentials' calls go, for people.
   const std::string& description() const { return description_; }
 
  private:
   RolloutTarget() = default;
+  TargetSettings settings_;
   std::unique_ptr<aws::Transport> transport_;
   std::unique_ptr<aws::Client> client_;
   std::unique_ptr<AwsTraffic> traffic_;
