@@ -16,9 +16,10 @@ namespace coalmine::cli {
 namespace {
 
 constexpr const char* kIntro =
-    "coalmine sends the canary into the mine before the miners: a local simulator and test\n"
-    "harness for canary deployments. It speaks AWS on one port, really splits traffic between\n"
-    "v1 and v2 by the weights you set, and replays rollout scenarios and checks them.";
+    "coalmine sends the canary into the mine before the miners: a local simulator\n"
+    "and test harness for canary deployments. It speaks AWS on one port, really\n"
+    "splits traffic between v1 and v2 by the weights you set, and replays rollout\n"
+    "scenarios and checks them.";
 
 constexpr const char* kFirstSteps =
     "First steps:\n"
@@ -26,8 +27,9 @@ constexpr const char* kFirstSteps =
     "  coalmine up                            a whole canary lab on this machine\n"
     "  eval \"$(coalmine env)\"                 point the AWS CLI at it\n"
     "\n"
-    "Exit codes: 0 passed, 1 a check failed or the rollout was rolled back, 2 wrong usage or\n"
-    "invalid file, 3 environment fault. `coalmine VERB --help` explains each verb.";
+    "Exit codes: 0 passed, 1 a check failed or the rollout was rolled back, 2 wrong\n"
+    "usage or invalid file, 3 environment fault. `coalmine VERB --help` explains each\n"
+    "verb.";
 
 /// Terminals are at least so wide.
 constexpr std::size_t kHelpColumns = 80;
@@ -58,7 +60,7 @@ class HelpFormatter : public CLI::Formatter {
   }
   std::string make_subcommand(const CLI::App* verb) const override {
     std::stringstream out;
-    CLI::detail::format_help(out, "  " + verb->get_name(),
+    CLI::detail::format_help(out, verb->get_name(),
                              wrap(verb->get_description(), kHelpColumns - column_width_),
                              column_width_);
     return out.str();

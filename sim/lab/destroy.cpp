@@ -148,6 +148,22 @@ class Destroyer {
     return {};
   }
 
+  /// Namespaces go in the background, too.
+  Status wait_until_gone(const std::string& id) {
+    const TimePoint patience = clock_.now() + kDrainPatience;
+    for (;;) {
+      TRY(const Json known, ask("cloudmap", "GetNamespace", {{"Id", id}}));
+      if (find(known, "Namespace") == nullptr) return {};
+      const TimePoint again = clock_.now() + kPoll;
+      if (again >= patience) {
+        return error(ErrorKind::Failed, "namespace {} is still there after {}", names_.domain,
+                     to_string(kDrainPatience));
+      }
+      clock_.sleep_until(again);
+      if (clock_.now() < again) return error(ErrorKind::Failed, "stopped while it waited");
+    }
+  }
+
   Status discovery() {
     TRY(const Json namespaces, ask("cloudmap", "ListNamespaces", Json::object()));
     for (const Json& space : list(namespaces, "Namespaces")) {
@@ -161,6 +177,7 @@ class Destroyer {
         TRY_STATUS(remove("cloudmap", "DeleteService", {{"Id", get_string(one, "Id")}}));
       }
       TRY_STATUS(remove("cloudmap", "DeleteNamespace", {{"Id", id}}));
+      TRY_STATUS(wait_until_gone(id));
     }
     done(0, "namespace " + names_.domain + " with the services' names");
     return {};

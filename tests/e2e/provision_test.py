@@ -38,7 +38,7 @@ def names_left(mine):
     """Everything in the mock that bears the lab's names."""
     state = json.loads(get(mine.endpoint + "/_coalmine/state")[1])["state"]
     region = state.get("000000000000/us-east-1", {})
-    meshes = region.get("appmesh")
+    meshes = region.get("appmesh", {}).get("resources")
     text = json.dumps([region.get("elbv2"), region.get("servicediscovery")])
     return meshes, text
 
