@@ -54,6 +54,8 @@ class ControlPlane {
   virtual void set_health_probe(HealthProbe probe) { static_cast<void>(probe); }
   /// From now on this share of the rollout's calls is refused for coming too fast.
   virtual void throttle(double share) { static_cast<void>(share); }
+  /// What is left out beside what people expect of a run; empty: nothing.
+  virtual std::string note() const { return {}; }
   /// When tick() has something to do that changes routes; kNever: nothing is pending.
   virtual TimePoint next_wakeup() const { return kNever; }
   /// Moves what time moves.

@@ -23,6 +23,7 @@ class DirectPlane : public ControlPlane,
 
   rollout::TrafficAdapter& traffic() override { return *this; }
   rollout::MetricsSource& metrics() override { return *this; }
+  std::string note() const override { return "plain values stand for AWS's APIs"; }
   std::uint64_t revision() const override { return revision_; }
 
   traffic::Snapshot routes() override {

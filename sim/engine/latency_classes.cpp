@@ -34,15 +34,25 @@ Duration value_of(const Mass& mass) {
   return from_seconds(mass.moment / mass.p);
 }
 
+struct Point {
+  Duration value{};
+  double p = 0;
+};
+std::vector<Point> points_of(const Masses& masses) {
+  std::vector<Point> points;
+  for (const Mass& mass : masses) {
+    if (mass.p > 0) points.push_back({value_of(mass), mass.p});
+  }
+  return points;
+}
+
 /// A delay that comes on top with chance q.
 Masses with_delay(const Masses& base, const Masses& delay, double q) {
   Masses sum;
-  for (const Mass& b : base) {
-    if (b.p == 0) continue;
-    add(sum, value_of(b), b.p * (1 - q));
-    for (const Mass& d : delay) {
-      if (d.p > 0) add(sum, value_of(b) + value_of(d), b.p * q * d.p);
-    }
+  const std::vector<Point> delays = points_of(delay);
+  for (const Point& b : points_of(base)) {
+    add(sum, b.value, b.p * (1 - q));
+    for (const Point& d : delays) add(sum, b.value + d.value, b.p * q * d.p);
   }
   return sum;
 }

@@ -39,6 +39,14 @@ const std::array<double, LatencyTable::kSize>& normal_middles() {
   return middles;
 }
 
+constexpr std::size_t kCuts = 64;  // of the last part
+
+/// The middle of one of the last part's cuts, as a share of all.
+constexpr double tail_share(std::size_t cut) {
+  return (static_cast<double>(LatencyTable::kTail) + (static_cast<double>(cut) + 0.5) / kCuts) /
+         LatencyTable::kSize;
+}
+
 }  // namespace
 
 double normal_quantile(double p) {
@@ -80,16 +88,19 @@ LatencyTable::LatencyTable(std::function<Duration(double p)> quantile)
 }
 
 void LatencyTable::spread(const std::function<void(Duration value, double p)>& emit) const {
-  constexpr int kCuts = 64;
   constexpr double kPart = 1.0 / kSize;
   for (std::size_t i = 0; i < kTail; ++i) emit(values_[i], kPart);
-  for (int i = 0; i < kCuts; ++i) {
-    const double p = (static_cast<double>(kTail) + (i + 0.5) / kCuts) / kSize;
+  static const std::array<double, kCuts> kNormal = [] {
+    std::array<double, kCuts> quantiles{};
+    for (std::size_t i = 0; i < kCuts; ++i) quantiles[i] = normal_quantile(tail_share(i));
+    return quantiles;
+  }();
+  for (std::size_t i = 0; i < kCuts; ++i) {
     Duration value = values_[kTail];
     if (quantile_) {
-      value = quantile_(p);
+      value = quantile_(tail_share(i));
     } else if (std::holds_alternative<world::LognormalLatency>(latency_)) {
-      value = from_seconds(math::exp(mu_ + sigma_ * normal_quantile(p)));
+      value = from_seconds(math::exp(mu_ + sigma_ * kNormal[i]));
     }
     emit(value, kPart / kCuts);
   }

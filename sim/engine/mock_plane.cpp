@@ -329,8 +329,8 @@ class AlbPlane : public MockPlane {
 
 }  // namespace
 
-Result<std::unique_ptr<ControlPlane>> make_plane(const world::Spec& spec, std::uint64_t seed,
-                                                 Clock& clock) {
+Result<std::unique_ptr<ControlPlane>> make_mock_plane(const world::Spec& spec, std::uint64_t seed,
+                                                      Clock& clock) {
   std::unique_ptr<MockPlane> plane;
   if (spec.plan.traffic == rollout::TrafficApi::Alb) {
     plane = std::make_unique<AlbPlane>(spec, seed, clock);
@@ -341,10 +341,16 @@ Result<std::unique_ptr<ControlPlane>> make_plane(const world::Spec& spec, std::u
   return plane;
 }
 
+Result<std::unique_ptr<ControlPlane>> make_plane(const world::Spec& spec, std::uint64_t seed,
+                                                 Clock& clock) {
+  const bool many = spec.limit / spec.platform.metric_period > kMaxPeriodsOnTheMock;
+  return many ? make_quick_plane(spec, seed, clock) : make_mock_plane(spec, seed, clock);
+}
+
 Result<std::unique_ptr<ControlPlane>> make_quick_plane(const world::Spec& spec, std::uint64_t seed,
                                                        Clock& clock) {
   return plain_values_suffice(spec) ? make_direct_plane(spec, seed, clock)
-                                    : make_plane(spec, seed, clock);
+                                    : make_mock_plane(spec, seed, clock);
 }
 
 }  // namespace coalmine::engine

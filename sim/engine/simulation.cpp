@@ -324,6 +324,9 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
   world::Recorder& recorder = simulation.recorder();
   recorder.record().fidelity = fidelity.aggregate ? "aggregate" : "request";
   recorder.record().fidelity_reason = fidelity.reason;
+  if (const std::string note = plane->note(); !note.empty()) {
+    recorder.record().fidelity_reason += "; " + note;
+  }
   rollout::RolloutWorld world{
       plane->traffic(), plane->metrics(),
       simulation,       &simulation,

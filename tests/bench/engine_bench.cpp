@@ -117,7 +117,7 @@ void BM_OneHourOnTheMock(benchmark::State& state) {
     spec.plan.traffic = rollout::TrafficApi::Alb;
     spec.platform.metric_period = std::chrono::minutes{1};
   }
-  run(state, spec, make_plane);
+  run(state, spec, make_mock_plane);
 }
 BENCHMARK(BM_OneHourOnTheMock)->ArgName("alb")->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
 
@@ -132,7 +132,7 @@ void BM_OneDayOfMillions(benchmark::State& state) {
   spec.limit = std::chrono::hours{24};
   spec.plan.steps[1].what = rollout::Bake{std::chrono::hours{12}};
   spec.plan.steps[3].what = rollout::Bake{std::chrono::minutes{11 * 60 + 30}};
-  run(state, spec, state.range(0) == 1 ? make_plane : make_direct_plane);
+  run(state, spec, state.range(0) == 1 ? make_mock_plane : make_plane);
 }
 BENCHMARK(BM_OneDayOfMillions)->ArgName("mock")->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
 

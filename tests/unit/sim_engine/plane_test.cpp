@@ -45,7 +45,7 @@ class Planes : public testing::TestWithParam<rollout::TrafficApi> {};
 TEST_P(Planes, WeightsGoThroughTheApiIntoTheRoutes) {
   const world::Spec spec = two_versions(GetParam());
   StandingClock clock;
-  const auto plane = make_plane(spec, 7, clock);
+  const auto plane = make_mock_plane(spec, 7, clock);
   ASSERT_TRUE(plane) << to_string(plane.error());
   const traffic::Snapshot before = (*plane)->routes();
   ASSERT_EQ(forward_of(*before).targets.size(), 2u);
@@ -68,7 +68,7 @@ TEST_P(Planes, WeightsGoThroughTheApiIntoTheRoutes) {
 TEST_P(Planes, MetricsComeBackAsTheyWereWritten) {
   const world::Spec spec = two_versions(GetParam());
   StandingClock clock;
-  const auto plane = make_plane(spec, 7, clock);
+  const auto plane = make_mock_plane(spec, 7, clock);
   ASSERT_TRUE(plane);
   PeriodMetrics period{clock.time, clock.time + minutes{1}, {{990, 3, {}}, {10, 2, {}}}};
   period.versions[1].latency.add(std::chrono::milliseconds{20}, 7);
@@ -90,7 +90,7 @@ TEST_P(Planes, MetricsComeBackAsTheyWereWritten) {
 TEST_P(Planes, TasksComeAndGo) {
   const world::Spec spec = two_versions(GetParam());
   StandingClock clock;
-  const auto plane = make_plane(spec, 7, clock);
+  const auto plane = make_mock_plane(spec, 7, clock);
   ASSERT_TRUE(plane);
   (*plane)->task_stopped({0, 1}, clock.time);
   EXPECT_EQ(forward_of(*(*plane)->routes()).targets[0].instances.size(), 2u);
@@ -101,7 +101,7 @@ TEST_P(Planes, TasksComeAndGo) {
 TEST_P(Planes, ThrottledCallsAreTriedAgainAndAtLastGivenUp) {
   const world::Spec spec = two_versions(GetParam());
   StandingClock clock;
-  const auto plane = make_plane(spec, 7, clock);
+  const auto plane = make_mock_plane(spec, 7, clock);
   ASSERT_TRUE(plane);
   (*plane)->throttle(1);
   const auto set = (*plane)->traffic().set_weights(Percent{10});
@@ -123,7 +123,7 @@ TEST(AlbPlane, ATargetThatFailsItsHealthChecksGetsNoRequests) {
   world::Spec spec = two_versions(rollout::TrafficApi::Alb);
   spec.versions[0].faults = {{world::FaultKind::Unhealthy}};
   StandingClock clock;
-  const auto plane = make_plane(spec, 7, clock);
+  const auto plane = make_mock_plane(spec, 7, clock);
   ASSERT_TRUE(plane);
   (*plane)->set_health_probe([](TaskId task, TimePoint) { return task.task != 1; });
   clock.time += seconds{30};

@@ -51,7 +51,7 @@ TEST(Simulation, ACrashLoopLosesWhatNoOtherTaskCouldServe) {
   crash.after = 1000;
   spec.versions[1].faults = {crash};
   for (const ControlPlaneMaker& maker :
-       {ControlPlaneMaker(make_direct_plane), ControlPlaneMaker(make_plane)}) {
+       {ControlPlaneMaker(make_direct_plane), ControlPlaneMaker(make_mock_plane)}) {
     const world::Record record = play(spec, maker);
     // 1000 requests at 50/s last 20 s, a new task comes 10 s later: about ten times in 5 min.
     EXPECT_NEAR(static_cast<double>(events(record, "task.crashed")), 10, 1);
@@ -105,10 +105,10 @@ TEST(Simulation, AThrottledRollbackTakesLonger) {
   spec.plan.analyses.resize(1);
   spec.plan.analyses[0].metric = "errors";
   spec.plan.analyses[0].test = rollout::ErrorShareTest{};
-  const world::Record free = play(spec, make_plane);
+  const world::Record free = play(spec, make_mock_plane);
   ASSERT_TRUE(free.rollback_at && free.last_canary);
   spec.events = {{seconds{5}, world::ThrottleApi{Percent{100}, minutes{2}}, {}}};
-  const world::Record throttled = play(spec, make_plane);
+  const world::Record throttled = play(spec, make_mock_plane);
   ASSERT_TRUE(throttled.last_canary);
   EXPECT_GT(*throttled.last_canary, *free.last_canary + minutes{1});
   EXPECT_EQ(throttled.outcome, world::Outcome::RolledBack);
