@@ -51,6 +51,7 @@ class Decider {
   double share_during(TimePoint from, TimePoint to) const;
   /// Acts on failed analyses; false if the rollout now rolls back or pauses.
   bool analyses_pass();
+  bool evidence_passes();
   void bake_is_over();
   void watch(TimePoint next_metrics);
   /// Reads the metrics at once, and so learns when they come next.
@@ -296,7 +297,9 @@ void Decider::count(const MetricsWindow& window) {
   s_.canary_counts += window.canary;
   if (window.to > s_.step_since) s_.step_canary_requests += window.canary.requests;
   const double share = share_during(window.from, window.to);
-  for (Analysis& analysis : s_.analyses) analysis.add(window, share);
+  // After a lowered weight the present share is less than the largest that was possible.
+  const bool settled = share <= s_.shares.back().share;
+  for (Analysis& analysis : s_.analyses) analysis.add(window, share, settled);
 }
 
 void Decider::on(const Metrics& metrics) {
@@ -353,7 +356,22 @@ bool Decider::analyses_pass() {
         return false;
     }
   }
-  return true;
+  return evidence_passes();
+}
+
+/// Tests that may roll back promise alpha together, and so may convict together.
+bool Decider::evidence_passes() {
+  std::vector<bool> counts(s_.analyses.size());
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    counts[i] = !s_.overruled[i] && plan_.analyses[i].on_fail == OnFail::Rollback;
+  }
+  const Merged merged = merge_evidence(s_.analyses, counts);
+  if (merged.tests < 2 || !merged.fails()) return true;
+  const Evaluation found = evaluate_merged(s_.analyses, merged);
+  record(found);
+  decision("roll-back", found.sentence, &found);
+  roll_back(Outcome::RolledBack, found.sentence);
+  return false;
 }
 
 void Decider::bake_is_over() {

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "sim/rollout/analysis/spec_json.h"
+
 namespace coalmine::rollout {
 namespace {
 
@@ -80,10 +82,16 @@ struct InputWriter {
     Json json = with_time(t, "metrics");
     json["windows"] = Json::array();
     for (const MetricsWindow& w : x.windows) {
-      json["windows"].push_back({{"from_ns", ns(w.from)},
-                                 {"to_ns", ns(w.to)},
-                                 {"stable", counts_to_json(w.stable)},
-                                 {"canary", counts_to_json(w.canary)}});
+      Json window = {{"from_ns", ns(w.from)},
+                     {"to_ns", ns(w.to)},
+                     {"stable", counts_to_json(w.stable)},
+                     {"canary", counts_to_json(w.canary)}};
+      for (const SegmentCounts& segment : w.segments) {
+        window["segments"].push_back({{"name", segment.name},
+                                      {"stable", counts_to_json(segment.stable)},
+                                      {"canary", counts_to_json(segment.canary)}});
+      }
+      json["windows"].push_back(std::move(window));
     }
     if (x.next != kNever) json["next_ns"] = ns(x.next);
     return json;
@@ -130,6 +138,13 @@ Result<Input> input_from_json(const Json& json) {
       metrics.windows.push_back({time_at(w, "from_ns"), time_at(w, "to_ns"),
                                  counts_from_json(find(w, "stable")),
                                  counts_from_json(find(w, "canary"))});
+      const Json* segments = find(w, "segments");
+      if (segments == nullptr || !segments->is_array()) continue;
+      for (const Json& segment : *segments) {
+        metrics.windows.back().segments.push_back({get_string(segment, "name"),
+                                                   counts_from_json(find(segment, "stable")),
+                                                   counts_from_json(find(segment, "canary"))});
+      }
     }
     return metrics;
   }
@@ -143,75 +158,9 @@ Result<Input> input_from_json(const Json& json) {
 
 // --- plans -----------------------------------------------------------------------------------
 
-Json test_to_json(const AnalysisSpec& spec) {
-  Json json = {{"metric", spec.metric}};
-  json["on-fail"] = spec.on_fail == OnFail::Rollback ? "rollback"
-                    : spec.on_fail == OnFail::Pause  ? "pause"
-                                                     : "ignore";
-  if (const auto* share = std::get_if<ErrorShareTest>(&spec.test)) {
-    json["test"] = "error-share";
-    json["alpha"] = share->alpha;
-    json["prior"] = {share->prior_a, share->prior_b};
-  } else if (const auto* sprt = std::get_if<SprtTest>(&spec.test)) {
-    json["test"] = "sprt";
-    json["alpha"] = sprt->alpha;
-    json["beta"] = sprt->beta;
-    json["from"] = sprt->from.value;
-    json["to"] = sprt->to.value;
-    if (sprt->over) json["over_ns"] = sprt->over->count();
-  } else {
-    const auto& limit = std::get<Threshold>(spec.test);
-    json["test"] = "threshold";
-    if (limit.max_errors) json["max-errors"] = limit.max_errors->value;
-    if (limit.max_latency) json["max-latency_ns"] = limit.max_latency->count();
-    json["quantile"] = limit.quantile;
-    json["min-requests"] = limit.min_requests;
-    json["consecutive"] = limit.consecutive;
-  }
-  return json;
-}
-
 std::optional<Duration> duration_at(const Json& json, std::string_view key) {
   if (find(json, key) == nullptr) return std::nullopt;
   return Duration{get_int(json, key)};
-}
-
-Result<AnalysisSpec> test_from_json(const Json& json) {
-  AnalysisSpec spec;
-  spec.metric = get_string(json, "metric");
-  const std::string on_fail = get_string(json, "on-fail", "rollback");
-  if (on_fail == "pause") spec.on_fail = OnFail::Pause;
-  if (on_fail == "ignore") spec.on_fail = OnFail::Ignore;
-  const std::string test = get_string(json, "test");
-  if (test == "error-share") {
-    ErrorShareTest share;
-    share.alpha = get_number(json, "alpha", share.alpha);
-    if (const Json* prior = find(json, "prior");
-        prior != nullptr && prior->is_array() && prior->size() == 2) {
-      share.prior_a = (*prior)[0].get<double>();
-      share.prior_b = (*prior)[1].get<double>();
-    }
-    spec.test = share;
-  } else if (test == "sprt") {
-    SprtTest sprt;
-    sprt.alpha = get_number(json, "alpha", sprt.alpha);
-    sprt.beta = get_number(json, "beta", sprt.beta);
-    sprt.from = Percent{get_number(json, "from")};
-    sprt.to = Percent{get_number(json, "to")};
-    sprt.over = duration_at(json, "over_ns");
-    spec.test = sprt;
-  } else if (test == "threshold") {
-    Threshold limit;
-    if (find(json, "max-errors")) limit.max_errors = Percent{get_number(json, "max-errors")};
-    limit.max_latency = duration_at(json, "max-latency_ns");
-    limit.quantile = get_number(json, "quantile", limit.quantile);
-    limit.min_requests = static_cast<std::uint64_t>(get_int(json, "min-requests", 1));
-    limit.consecutive = static_cast<int>(get_int(json, "consecutive", 1));
-    spec.test = limit;
-  } else {
-    return error("unknown test \"{}\"; allowed are error-share, sprt, threshold", test);
-  }
-  return spec;
 }
 
 Json step_to_json(const Step& step) {
@@ -249,7 +198,7 @@ Json to_json(const Plan& plan) {
                {"steps", Json::array()},
                {"analyses", Json::array()}};
   for (const Step& step : plan.steps) json["steps"].push_back(step_to_json(step));
-  for (const AnalysisSpec& spec : plan.analyses) json["analyses"].push_back(test_to_json(spec));
+  for (const AnalysisSpec& spec : plan.analyses) json["analyses"].push_back(to_json(spec));
   return json;
 }
 
@@ -272,7 +221,7 @@ Result<Plan> plan_from_json(const Json& json) {
   }
   if (analyses != nullptr && analyses->is_array()) {
     for (const Json& spec : *analyses) {
-      TRY(AnalysisSpec read, test_from_json(spec));
+      TRY(AnalysisSpec read, analysis_from_json(spec));
       plan.analyses.push_back(std::move(read));
     }
   }

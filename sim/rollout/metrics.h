@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "sim/core/time.h"
@@ -24,10 +25,19 @@ struct VersionCounts {
   bool operator==(const VersionCounts&) const = default;
 };
 
+/// A part of the traffic, for tests per segment.
+struct SegmentCounts {
+  std::string name;
+  VersionCounts stable, canary;
+  bool operator==(const SegmentCounts&) const = default;
+};
+
 /// One datapoint of both versions: requests finished in [from, to).
 struct MetricsWindow {
   TimePoint from, to;
   VersionCounts stable, canary;
+  /// Those segments that analyses ask for (see segments_of) and that had a request.
+  std::vector<SegmentCounts> segments = {};
   bool operator==(const MetricsWindow&) const = default;
 };
 

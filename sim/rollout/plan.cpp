@@ -1,11 +1,25 @@
 #include "sim/rollout/plan.h"
 
+#include <algorithm>
+
+#include "sim/rollout/analysis/spec_check.h"
+
 namespace coalmine::rollout {
 namespace {
 
 class Checker {
  public:
   explicit Checker(const Plan& plan) : plan_(plan) {}
+
+  /// What may be meant but rarely is.
+  std::vector<Error> run_warnings() {
+    run();
+    errors_.clear();
+    for (const AnalysisSpec& spec : plan_.analyses) {
+      for (Error& found : warnings(spec, view_)) errors_.push_back(std::move(found));
+    }
+    return std::move(errors_);
+  }
 
   std::vector<Error> run() {
     const Place nowhere;
@@ -22,7 +36,10 @@ class Checker {
     if (plan_.poll <= Duration{}) add(nowhere, "poll must be longer than 0s");
     if (plan_.settle < Duration{}) add(nowhere, "settle must not be negative");
     for (std::size_t i = 0; i < plan_.steps.size(); ++i) check_step(i);
-    for (const AnalysisSpec& spec : plan_.analyses) check_analysis(spec);
+    for (const AnalysisSpec& spec : plan_.analyses) {
+      for (Error& found : coalmine::rollout::check(spec, view_))
+        errors_.push_back(std::move(found));
+    }
     return std::move(errors_);
   }
 
@@ -46,12 +63,12 @@ class Checker {
         add(step.place, "bake is {}, allowed is more than 0s", to_string(bake->length));
       }
       if (!weight_) add(step.place, "a bake before any weight: set a weight first");
-      if (weight_ && *weight_ > 0 && *weight_ < 100) canary_bakes_ = true;
+      see_canary();
     } else if (const auto* pause = std::get_if<Pause>(&step.what)) {
       if (pause->timeout && *pause->timeout <= Duration{}) {
         add(step.place, "pause timeout is {}, allowed is more than 0s", to_string(*pause->timeout));
       }
-      if (weight_ && *weight_ > 0 && *weight_ < 100) canary_bakes_ = true;
+      see_canary();
     } else {
       const auto& promote = std::get<Promote>(step.what);
       if (i + 1 != plan_.steps.size()) add(step.place, "promote must be the last step");
@@ -62,81 +79,28 @@ class Checker {
     }
   }
 
-  void check_analysis(const AnalysisSpec& spec) {
-    if (spec.metric != "errors" && spec.metric != "latency") {
-      add(spec.place, "unknown metric \"{}\"; allowed are errors, latency", spec.metric);
-      return;
-    }
-    if (const auto* share = std::get_if<ErrorShareTest>(&spec.test)) {
-      check_level(spec, "alpha", share->alpha);
-      if (spec.metric != "errors") {
-        add(spec.place, "error-share looks at errors only; for latency use sprt or threshold");
-      }
-      if (!(share->prior_a > 0) || !(share->prior_b > 0)) {
-        add(spec.place, "the prior is Beta({}, {}), both must be above 0", share->prior_a,
-            share->prior_b);
-      }
-    } else if (const auto* sprt = std::get_if<SprtTest>(&spec.test)) {
-      check_sprt(spec, *sprt);
-    } else {
-      check_threshold(spec, std::get<Threshold>(spec.test));
-    }
-    if (!canary_bakes_ && !std::holds_alternative<Threshold>(spec.test)) {
-      add(spec.place,
-          "the {} test never sees canary traffic: no bake or pause at a weight between "
-          "0% and 100%",
-          spec.metric);
-    }
-  }
-
-  void check_level(const AnalysisSpec& spec, const char* name, double value) {
-    if (!(value > 0 && value < 0.5)) {
-      add(spec.place, "{} is {}, allowed is above 0 and below 0.5", name, value);
-    }
-  }
-
-  void check_sprt(const AnalysisSpec& spec, const SprtTest& test) {
-    check_level(spec, "alpha", test.alpha);
-    check_level(spec, "beta", test.beta);
-    if (!(test.from.value > 0 && test.from < test.to && test.to.value < 100)) {
-      add(spec.place, "sprt is from {} to {}; allowed is 0% < from < to < 100%",
-          to_string(test.from), to_string(test.to));
-    }
-    if (spec.metric == "latency" && !test.over) {
-      add(spec.place,
-          "sprt on latency needs over, the limit that counts as slow, as in over: 250ms");
-    }
-    if (test.over && *test.over <= Duration{}) add(spec.place, "over must be longer than 0s");
-  }
-
-  void check_threshold(const AnalysisSpec& spec, const Threshold& test) {
-    if (!test.max_errors && !test.max_latency) {
-      add(spec.place, "the threshold has no limit; give max-errors or max-latency");
-    }
-    if (test.max_errors && !(test.max_errors->value >= 0 && test.max_errors->value <= 100)) {
-      add(spec.place, "max-errors is {}, allowed is 0% to 100%", to_string(*test.max_errors));
-    }
-    if (test.max_latency && *test.max_latency <= Duration{}) {
-      add(spec.place, "max-latency must be longer than 0s");
-    }
-    if (!(test.quantile > 0 && test.quantile < 1)) {
-      add(spec.place, "quantile is {}, allowed is above 0 and below 1", test.quantile);
-    }
-    if (test.consecutive < 1) {
-      add(spec.place, "consecutive is {}, allowed is 1 or more", test.consecutive);
-    }
+  void see_canary() {
+    if (!weight_ || *weight_ <= 0) return;
+    view_.sees_canary = true;
+    if (*weight_ >= 100) return;
+    view_.compares = true;
+    view_.highest_weight = std::max(view_.highest_weight, *weight_);
   }
 
   const Plan& plan_;
   std::vector<Error> errors_;
   std::optional<double> weight_;
-  bool canary_bakes_ = false;
+  PlanView view_;
 };
 
 }  // namespace
 
 std::vector<Error> check(const Plan& plan) {
   return Checker(plan).run();
+}
+
+std::vector<Error> analysis_warnings(const Plan& plan) {
+  return Checker(plan).run_warnings();
 }
 
 }  // namespace coalmine::rollout

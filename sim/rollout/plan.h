@@ -76,5 +76,7 @@ inline constexpr std::size_t kMaxAnalyses = 100;
 /// All problems at once: weights outside 0-100%, no step, promote that is not last, a bake
 /// before any weight, a test without canary traffic. Each error has the step's place.
 std::vector<Error> check(const Plan& plan);
+/// Analyses that are allowed but weak or senseless, each with the reason.
+std::vector<Error> analysis_warnings(const Plan& plan);
 
 }  // namespace coalmine::rollout

@@ -15,7 +15,12 @@ Overloaded(Cases...) -> Overloaded<Cases...>;
 std::string_view test_name(const TestSpec& test) {
   return std::visit(Overloaded{[](const ErrorShareTest&) { return "error-share"; },
                                [](const Threshold&) { return "threshold"; },
-                               [](const SprtTest&) { return "sprt"; }},
+                               [](const SprtTest&) { return "sprt"; },
+                               [](const BernoulliTest&) { return "bernoulli"; },
+                               [](const CusumTest&) { return "late-fault"; },
+                               [](const QuantileTest&) { return "quantile"; },
+                               [](const DistributionTest&) { return "distribution"; },
+                               [](const JudgeTest&) { return "mann-whitney"; }},
                     test);
 }
 

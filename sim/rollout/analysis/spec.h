@@ -7,9 +7,10 @@
 //                      them whenever one likes; together they keep their promise that at most a
 //                      share alpha of healthy rollouts fails (see split_alpha, merge.h)
 //   alarms on a run    late-fault (CUSUM): so many requests between false alarms on average
-//   the tools' rules   threshold, checks (Flagger, Argo Rollouts), alarm (CloudWatch), judge
-//                      (Kayenta): what people run today, counted as the tools count. They promise
-//                      nothing, which is what coalmine lets one see
+//   the tools' rules   threshold, judge (Kayenta), and beside the analyses the plan's checks
+//                      (Flagger, Argo Rollouts) and alarms (CloudWatch): what people run today,
+//                      counted as the tools count. They promise nothing, which is what coalmine
+//                      lets one see
 //
 // Shares are 0 to 1, latencies are seconds where they are doubles.
 #pragma once
@@ -63,7 +64,8 @@ struct BernoulliTest {
 struct QuantileTest {
   double quantile = 0.99;
   double alpha = 0.01;
-  double tolerance = 0;  ///< 0.1: up to 10% above stable's quantile is allowed
+  /// 0.2: up to 20% above stable's quantile is allowed; in steps of latency_grid(), rounded up.
+  double tolerance = 0;
 };
 
 /// Canary and stable have the same latency distribution (Either), or the canary's is nowhere
@@ -83,32 +85,7 @@ struct CusumTest {
   std::optional<Duration> over;  ///< counts requests slower than this; else errors
 };
 
-// --- measures, and the tools' rules ----------------------------------------------------------
-
-/// A number read off the datapoints of the last `window`.
-struct Measure {
-  enum class What {
-    ErrorShare,    ///< failed / requests
-    SuccessShare,  ///< 1 - that, computed from the counts
-    ErrorCount,
-    RequestCount,
-    LatencyQuantile,  ///< in seconds
-  };
-  What what = What::ErrorShare;
-  Scope scope = Scope::Canary;
-  double quantile = 0.99;                     ///< of LatencyQuantile
-  Duration window = std::chrono::minutes{1};  ///< zero: since the analysis began
-  /// The canary's value over stable's (or minus it) instead of the value itself.
-  enum class Against { Nothing, RatioToStable, DifferenceToStable };
-  Against against = Against::Nothing;
-};
-
-enum class Comparison { Less, LessOrEqual, Greater, GreaterOrEqual };
-/// `value comparison limit`, as in value > 0.05.
-struct Condition {
-  Comparison comparison = Comparison::Greater;
-  double limit = 0;
-};
+// --- the tools' rules ------------------------------------------------------------------------
 
 /// Plain limit on the canary: error share, or a latency quantile. Judged on every datapoint (or
 /// as many together as hold `min_requests`).
@@ -125,50 +102,18 @@ struct Threshold {
   std::optional<int> of_last;           ///< `consecutive` breaches of the last so many
 };
 
-/// What one measurement says.
-enum class Reading { Success, Failure, Inconclusive, Error };
-
-/// One metric of a Checks test. Judged as Argo Rollouts does: with both conditions, failure wins,
-/// then success, else Inconclusive; with one, its opposite is the opposite; with none, Success.
-struct Check {
-  std::string name;  ///< for people: "request-success-rate"
-  Measure measure;
-  std::optional<Condition> success;
-  std::optional<Condition> failure;
-  Reading on_no_data = Reading::Failure;  ///< no request in the window
-};
-
-/// Measurements at intervals, counted by the tools' rules. Counts are those at which the rule
-/// acts: Argo's failureLimit L is fail_at L + 1, Flagger's threshold T is fail_at T.
-struct ChecksTest {
-  /// In order; the first that is not a Success decides the reading, as in Flagger. Argo's metrics
-  /// count apart: one ChecksTest each.
-  std::vector<Check> checks;
-  Duration interval = std::chrono::minutes{1};
-  Duration initial_delay{};  ///< before the first measurement; without it: at once (Argo) …
-  bool first_after_interval = false;      ///< … or one interval after the start (Flagger)
-  std::optional<int> fail_at = 1;         ///< failures in all; none: never
-  std::optional<int> inconclusive_at;     ///< Inconclusive in all
-  std::optional<int> errors_in_a_row;     ///< Argo's consecutiveErrorLimit 4 is 5
-  std::optional<int> successes_in_a_row;  ///< enough: accepted, no more measurements
-  std::optional<int> count;               ///< measurements in all (errors apart); then accepted
-  Duration error_retry = std::chrono::seconds{10};  ///< interval after an Error
-  /// The counts are looked at before a measurement, so a trip acts one interval later (Flagger).
-  bool acts_one_interval_later = false;
-  /// Counting begins anew with every weight step (Argo's inline analysis) or goes on (Flagger,
-  /// Argo's background analysis).
-  bool per_step = false;
-};
-
-/// A CloudWatch alarm: so many breaching datapoints of the last so many.
-struct AlarmTest {
-  enum class Missing { Missing, Ignore, Breaching, NotBreaching };
-  std::string name;
-  Measure measure;  ///< its window is the alarm's period
-  Condition breaching;
-  int datapoints_to_alarm = 1;
-  int evaluation_periods = 1;
-  Missing missing = Missing::Missing;
+/// A number read off a datapoint, or off as many together as `window` holds.
+struct Measure {
+  enum class What {
+    ErrorShare,    ///< failed / requests
+    SuccessShare,  ///< 1 - that
+    ErrorCount,
+    RequestCount,
+    LatencyQuantile,  ///< in seconds
+  };
+  What what = What::ErrorShare;
+  double quantile = 0.99;  ///< of LatencyQuantile
+  Duration window = std::chrono::minutes{1};
 };
 
 /// One metric of a judge: datapoints of the canary against those of stable, classed by a
@@ -208,9 +153,8 @@ struct JudgeTest {
 
 // ---------------------------------------------------------------------------------------------
 
-/// Grows by BernoulliTest, QuantileTest, DistributionTest, CusumTest, ChecksTest, AlarmTest and
-/// JudgeTest as each gets its state in Analysis.
-using TestSpec = std::variant<ErrorShareTest, Threshold, SprtTest>;
+using TestSpec = std::variant<ErrorShareTest, Threshold, SprtTest, BernoulliTest, CusumTest,
+                              QuantileTest, DistributionTest, JudgeTest>;
 
 struct AnalysisSpec {
   std::string metric;  ///< "errors", "latency", or what the tools' rules call theirs

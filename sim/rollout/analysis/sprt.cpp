@@ -1,7 +1,10 @@
 #include "sim/rollout/analysis/sprt.h"
 
+#include <fmt/format.h>
+
 #include "sim/core/check.h"
 #include "sim/core/math.h"
+#include "sim/rollout/analysis/bernoulli.h"
 
 namespace coalmine::rollout {
 
@@ -30,26 +33,63 @@ Sprt::Sprt(const SprtTest& test)
     : test_(test),
       bounds_(sprt_bounds(test.alpha, test.beta)),
       step_bad_(sprt_step(test, true)),
-      step_good_(sprt_step(test, false)) {}
-
-double Sprt::reject_at() const {
-  return math::log(wealth_.factor_for((1 - test_.beta) / test_.alpha));
-}
+      step_good_(sprt_step(test, false)),
+      reject_at_(math::log(wealth_.factor_for((1 - test.beta) / test.alpha))) {}
 
 void Sprt::add(std::uint64_t bad, std::uint64_t requests) {
   CHECK(bad <= requests);
-  if (accepted_) return;
   bad_ += bad;
   requests_ += requests;
   s_ += static_cast<double>(bad) * step_bad_ + static_cast<double>(requests - bad) * step_good_;
-  accepted_ = s_ <= bounds_.accept;
+  if (s_ > bounds_.accept) return;
+  ++accepted_;
+  renew();
+}
+
+void Sprt::renew() {
+  wealth_.renew(math::exp(s_));
+  reject_at_ = math::log(wealth_.factor_for((1 - test_.beta) / test_.alpha));
+  s_ = 0;
+  bad_ = requests_ = 0;
+}
+
+double Sprt::evidence() const {
+  return wealth_.with(math::exp(s_));
 }
 
 void Sprt::next_step() {
-  wealth_.next_step(math::exp(s_));
-  s_ = 0;
-  accepted_ = false;
-  bad_ = requests_ = 0;
+  if (requests_ > 0) renew();
+  accepted_ = 0;
+}
+
+void Sprt::add(const Observation& seen, Scope scope) {
+  const BadCounts counts = bad_counts(seen.window, scope, test_.over);
+  add(counts.bad, counts.requests);
+}
+
+Verdict Sprt::verdict() const {
+  if (rejected()) return Verdict::Fail;
+  return accepted() ? Verdict::Accept : Verdict::Continue;
+}
+
+Evaluation Sprt::evaluate() const {
+  Evaluation e;
+  e.test = "sprt";
+  e.value = share_of_counts(bad_, requests_);
+  e.limit = test_.to.share();
+  e.n = requests_;
+  e.statistic = s_;
+  e.needs = reject_at_;
+  const std::string before =
+      accepted_ == 0 ? ""
+                     : fmt::format(", passed {} before",
+                                   accepted_ == 1 ? "once" : fmt::format("{} times", accepted_));
+  e.sentence = fmt::format(
+      "{} of {} canary requests {} ({} against {}), log-likelihood ratio {:.2f} (fails at {:.2f}, "
+      "passes at {:.2f}){}",
+      bad_, requests_, bad_text(test_.over), percent_text(test_.to.share()),
+      percent_text(test_.from.share()), s_, reject_at_, bounds_.accept, before);
+  return e;
 }
 
 }  // namespace coalmine::rollout

@@ -2,8 +2,9 @@
 
 #include <cstdint>
 
+#include "sim/rollout/analysis/evaluation.h"
+#include "sim/rollout/analysis/spec.h"
 #include "sim/rollout/analysis/wealth.h"
-#include "sim/rollout/plan.h"
 
 namespace coalmine::rollout {
 
@@ -28,8 +29,9 @@ struct SprtMeans {
 };
 SprtMeans sprt_wald_means(const SprtTest& test);
 
-/// The test over a whole rollout. Acceptance holds until the next weight step, where the test
-/// begins anew with what Wealth has left.
+/// The test over a whole rollout. An accepted canary is accepted for its weight step; the test
+/// goes on all the same, as a new round with what Wealth has left, so that a fault which shows
+/// later in the step is still found. A new weight step begins a new round too.
 class Sprt {
  public:
   explicit Sprt(const SprtTest& test);
@@ -38,20 +40,28 @@ class Sprt {
   void next_step();
 
   double log_ratio() const { return s_; }
-  double reject_at() const;  ///< S at which this step rejects
+  double evidence() const;                         ///< wealth: rejects at (1 - beta) / alpha
+  double reject_at() const { return reject_at_; }  ///< S at which this round rejects
   double accept_at() const { return bounds_.accept; }
-  bool rejected() const { return s_ >= reject_at(); }
-  bool accepted() const { return accepted_; }
-  std::uint64_t bad() const { return bad_; }            ///< in this step
-  std::uint64_t requests() const { return requests_; }  ///< in this step
+  bool rejected() const { return s_ >= reject_at_; }
+  bool accepted() const { return accepted_ > 0; }       ///< in this step
+  std::uint64_t bad() const { return bad_; }            ///< in this round
+  std::uint64_t requests() const { return requests_; }  ///< in this round
+
+  void add(const Observation& seen, Scope scope);
+  Verdict verdict() const;
+  Evaluation evaluate() const;
 
  private:
+  void renew();
+
   SprtTest test_;
   SprtBounds bounds_;
   double step_bad_, step_good_;
   Wealth wealth_;
+  double reject_at_;
   double s_ = 0;
-  bool accepted_ = false;
+  int accepted_ = 0;
   std::uint64_t bad_ = 0, requests_ = 0;
 };
 

@@ -159,15 +159,26 @@ TEST(Sprt, WalkHasTheExactMeans) {
   }
 }
 
-TEST(Sprt, AcceptanceHoldsUntilTheNextStep) {
+TEST(Sprt, AcceptanceHoldsForTheStepAndLaterFaultsAreStillFound) {
   Sprt sprt(SprtTest{Percent{1}, Percent{5}, .01, .01, {}});
   sprt.add(0, 1000);
   EXPECT_TRUE(sprt.accepted());
-  sprt.add(100, 100);
-  EXPECT_FALSE(sprt.rejected()) << "decided: later requests of the step do not count";
-  sprt.next_step();
-  EXPECT_FALSE(sprt.accepted());
+  EXPECT_EQ(sprt.verdict(), Verdict::Accept);
+  EXPECT_EQ(sprt.requests(), 0U) << "a new round began";
   sprt.add(20, 100);
+  EXPECT_TRUE(sprt.rejected());
+  EXPECT_EQ(sprt.verdict(), Verdict::Fail);
+  Sprt next(SprtTest{Percent{1}, Percent{5}, .01, .01, {}});
+  next.add(0, 1000);
+  next.next_step();
+  EXPECT_FALSE(next.accepted());
+}
+
+TEST(Sprt, AFaultAfterAHundredAcceptancesIsFound) {
+  Sprt sprt(SprtTest{Percent{.1}, Percent{5}, .01, .01, {}});
+  for (int round = 0; round < 100; ++round) sprt.add(0, 200);
+  EXPECT_LT(sprt.reject_at(), 20);
+  for (int i = 0; i < 6; ++i) sprt.add(1, 20);
   EXPECT_TRUE(sprt.rejected());
 }
 
@@ -181,7 +192,7 @@ TEST(Sprt, FalseAlarmsStayBelowAlphaOverSeveralSteps) {
     Sprt sprt(spec);
     for (int step = 0; step < 3 && !sprt.rejected(); ++step) {
       if (step > 0) sprt.next_step();
-      for (int i = 0; i < 300 && !sprt.rejected() && !sprt.accepted(); ++i) {
+      for (int i = 0; i < 1000 && !sprt.rejected(); ++i) {
         sprt.add(random.bernoulli(.01) ? 1 : 0, 1);
       }
     }
@@ -191,18 +202,72 @@ TEST(Sprt, FalseAlarmsStayBelowAlphaOverSeveralSteps) {
   EXPECT_LE(alarms, runs * promise + 4 * std::sqrt(runs * promise));
 }
 
+void add(ShareLimit& limit, std::uint64_t bad, std::uint64_t requests,
+         VersionCounts stable = {1000, 10, {}}) {
+  const MetricsWindow window{
+      kVirtualEpoch, kVirtualEpoch + 10s, std::move(stable), {requests, bad, {}}, {}};
+  limit.add(Observation{window, .01, true}, Scope::Canary);
+}
+
 TEST(ShareLimit, CountsConsecutiveWindowsOfEnoughRequests) {
-  ShareLimit limit(.01, 100, 2);
-  limit.add(5, 50);
+  ShareLimit limit(Threshold{Percent{1}, {}, .99, 100, 2});
+  add(limit, 5, 50);
   EXPECT_EQ(limit.requests(), 0U) << "too few: no verdict yet";
-  limit.add(5, 50);
-  EXPECT_EQ(limit.breaches(), 1);
-  limit.add(1, 100);
-  EXPECT_EQ(limit.breaches(), 0) << "exactly the limit is allowed";
-  limit.add(2, 100);
-  EXPECT_FALSE(limit.breached());
-  limit.add(2, 100);
-  EXPECT_TRUE(limit.breached());
+  add(limit, 5, 50);
+  EXPECT_EQ(limit.count().breaches(), 1);
+  add(limit, 1, 100);
+  EXPECT_EQ(limit.count().breaches(), 0) << "exactly the limit is allowed";
+  add(limit, 2, 100);
+  EXPECT_EQ(limit.verdict(), Verdict::Continue);
+  add(limit, 2, 100);
+  EXPECT_EQ(limit.verdict(), Verdict::Fail);
+}
+
+TEST(ShareLimit, CountsCumulativelyOverStepsOrMOfN) {
+  Threshold in_all{Percent{1}, {}, .99, 1, 1};
+  in_all.cumulative = 3;
+  Threshold of_last{Percent{1}, {}, .99, 1, 2};
+  of_last.of_last = 4;
+  ShareLimit all(in_all), recent(of_last);
+  for (const std::uint64_t bad : {9U, 0U, 0U, 0U, 9U}) {
+    add(all, bad, 100);
+    add(recent, bad, 100);
+  }
+  EXPECT_EQ(all.count().breaches(), 2);
+  EXPECT_EQ(recent.count().breaches(), 1) << "the first has left the last four";
+  all.next_step();
+  recent.next_step();
+  add(all, 9, 100);
+  EXPECT_EQ(all.verdict(), Verdict::Fail);
+  EXPECT_EQ(all.evaluate().sentence,
+            "9 of 100 canary requests failed (9%, allowed 1%), 3 of 3 breaches in all");
+  add(recent, 9, 100);
+  EXPECT_EQ(recent.evaluate().sentence,
+            "9 of 100 canary requests failed (9%, allowed 1%), 1 of 2 breaches in the last 4");
+}
+
+TEST(ShareLimit, RelativeLimitsFollowStable) {
+  Threshold ratio;
+  ratio.max_ratio = 2;
+  Threshold increase;
+  increase.max_increase = Percent{1};
+  ShareLimit twice(ratio), one_more(increase), zero(ratio);
+  add(twice, 2, 100);
+  add(one_more, 2, 100);
+  EXPECT_EQ(twice.verdict(), Verdict::Continue);
+  EXPECT_EQ(one_more.verdict(), Verdict::Continue);
+  add(twice, 3, 100);
+  add(one_more, 3, 100);
+  EXPECT_EQ(twice.verdict(), Verdict::Fail);
+  EXPECT_EQ(twice.evaluate().sentence,
+            "3 of 100 canary requests failed (3%, allowed 2 times stable's 1%), 1 of 1 breaches in "
+            "a row");
+  EXPECT_EQ(one_more.verdict(), Verdict::Fail);
+  add(zero, 1, 100, {1000, 0, {}});
+  EXPECT_EQ(zero.verdict(), Verdict::Fail) << "a baseline without errors is no excuse";
+  ShareLimit alone(ratio);
+  add(alone, 50, 100, {});
+  EXPECT_EQ(alone.verdict(), Verdict::Continue) << "nothing to compare with";
 }
 
 TEST(Analysis, SentenceShowsEverythingTheDecisionRestsOn) {
