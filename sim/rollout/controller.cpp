@@ -85,6 +85,9 @@ void Decider::decision(std::string what, const std::string& reason, const Evalua
   if (rests_on != nullptr) {
     Fields more = fields_of(*rests_on);
     fields.insert(fields.end(), more.begin(), more.end());
+    // What the decision could know; the rest of the blast radius is the pipeline's and the route's.
+    fields.emplace_back("canary_requests", static_cast<std::int64_t>(s_.canary_counts.requests));
+    fields.emplace_back("counted_until_s", to_seconds(s_.metrics_until - s_.started));
   }
   record("decision", std::move(fields));
 }

@@ -28,7 +28,8 @@ using Value = std::variant<std::string, double, std::int64_t, bool, Weights>;
 ///   weights.failed      reason attempt
 ///   analysis.evaluated  metric test verdict value limit n statistic needs sentence
 ///   decision            decision (next-step, hold, pause, promote, roll-back, ignore) reason, and
-///                       the fields of the evaluation it rests on
+///                       the fields of the evaluation it rests on, with what had been counted:
+///                       canary_requests counted_until_s (see analysis/bounds.h, blast_parts)
 ///   state.changed       from to
 ///   operator            command reason accepted
 ///   metrics.failed      reason

@@ -46,6 +46,7 @@ struct Rollout {
 
 Rule<Given> given_rule();
 Rule<Rollout> rollout_rule();
+Rule<rollout::AnalysisSpec> analysis_rule();
 Rule<std::vector<world::Event>> when_rule();
 Rule<std::vector<Check>> then_rule();
 
