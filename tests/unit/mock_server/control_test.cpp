@@ -100,7 +100,8 @@ TEST_F(ControlTest, AManualClockMovesFromDueMomentToDueMoment) {
                                        kVirtualEpoch + seconds{150}};
   EXPECT_EQ(small->ticks(), want);
   EXPECT_EQ(ask("GET", "/_coalmine/clock").body,
-            "{\"clock\":\"manual\",\"time\":\"2026-01-01T00:02:30.000Z\"}\n");
+            "{\"clock\":\"manual\",\"epoch_s\":1767225750.0,\"speed\":0.0,"
+            "\"time\":\"2026-01-01T00:02:30.000Z\"}\n");
 }
 
 TEST_F(ControlTest, ABackendThatIsAlwaysDueDoesNotStopTheClock) {
