@@ -36,7 +36,7 @@ Verb gateway_verb() {
   return {
       "gateway", "Run the data plane alone: a proxy that splits traffic by weight.",
       "coalmine gateway --routes routes.json\n"
-      "coalmine gateway --control http://127.0.0.1:4566 --virtual-gateway coalmine/app-gateway",
+      "coalmine gateway --control http://127.0.0.1:4566 --virtual-gateway app/gw",
       [typed](Options& options) {
         GatewayCommand& command = typed->command;
         options.text("--listen", command.listen,

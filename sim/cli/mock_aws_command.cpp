@@ -31,7 +31,7 @@ int serve(const MockOptions& options) {
 Verb mock_aws_verb() {
   auto options = std::make_shared<MockOptions>();
   return {"mock-aws",
-          "Serve the AWS endpoints alone: App Mesh, ECS, ECR, ELBv2, CloudWatch, Cloud Map, …",
+          "Serve the AWS endpoints alone: App Mesh, ECS, ECR, ELBv2, CloudWatch and more.",
           "coalmine mock-aws --persist cloud.journal\n"
           "coalmine mock-aws --port 0 --driver simulated --clock manual",
           [options](Options& declared) { declare(declared, *options); },

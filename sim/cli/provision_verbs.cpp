@@ -107,7 +107,7 @@ std::vector<Verb> provision_verbs() {
   const auto down = std::make_shared<ProvisionCommand>();
   return {{"provision", "Take the ten steps: mesh, v1 and v2 as services, gateway, load balancer.",
            "coalmine provision                       # again: what exists stays as it is\n"
-           "coalmine provision --endpoint http://127.0.0.1:4567 --app shop --mesh shop --tasks 2",
+           "coalmine provision --app shop --mesh shop --tasks 2",
            [up](Options& options) {
              options.integer("--tasks", up->tasks, 1, 100, "of each version (1 to 100, default 1)");
              options.flag("--no-wait", up->no_wait, "return before the tasks run");

@@ -106,7 +106,7 @@ Verb up_verb() {
   return {
       "up", "Run the whole lab: mock AWS, v1 and v2 as tasks at 100:0, the gateway in front.",
       "coalmine up\n"
-      "coalmine up --empty     # provisions nothing, for following the ten steps by hand",
+      "coalmine up --empty     # provisions nothing: for the ten steps by hand",
       [command](Options& options) {
         options.flag("--empty", command->empty, "provision nothing");
         options.integer("--gateway-port", command->gateway_port, 0, 65535,
