@@ -166,6 +166,11 @@ class Cli11Options : public Options {
                                                               {"--state", "DIR"},
                                                               {"--scope", "ACCOUNT/REGION"},
                                                               {"--shard", "I/N"},
+                                                              {"--plan", "KIND:FILE"},
+                                                              {"--sweep", "NAME=VALUES"},
+                                                              {"--target", "VERSION"},
+                                                              {"--check", "NAME"},
+                                                              {"--out", "FILE"},
                                                               {"--report", "KIND=FILE"},
                                                               {"--endpoint", "URL"}};
     const auto found = kTypes.find(name);

@@ -8,6 +8,10 @@ namespace coalmine::cli {
 
 // One function per subcommand: its options in a struct that lives as long as the verb.
 Verb run_verb();
+Verb evaluate_verb();
+Verb compare_verb();
+Verb merge_verb();
+Verb explore_verb();
 Verb validate_verb();
 Verb schema_verb();
 Verb up_verb();
