@@ -8,7 +8,7 @@
 #include "sim/cli/explore_command.h"
 #include "sim/cli/verbs.h"
 #include "sim/core/units.h"
-#include "sim/engine/direct_plane.h"
+#include "sim/engine/mock_plane.h"
 #include "sim/engine/simulation.h"
 #include "sim/study/explore.h"
 
@@ -24,7 +24,7 @@ struct StudyTyped {
 };
 
 Result<world::Record> play(const world::Spec& spec, const world::RunOptions& options) {
-  return engine::simulate(spec, options, engine::make_direct_plane);
+  return engine::simulate(spec, options, engine::make_quick_plane);
 }
 
 Status finish(StudyTyped& typed) {

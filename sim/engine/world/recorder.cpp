@@ -115,7 +115,17 @@ void Recorder::derive_fault_time() {
   const auto canary = version_index(spec_, spec_.plan.canary);
   if (!canary || !record_.first_canary) return;
   std::optional<Duration> begin;
-  if (!spec_.versions[*canary].faults.empty()) begin = Duration{};
+  // What the stable version suffers from as well is not the canary's fault.
+  const auto stable = version_index(spec_, spec_.plan.stable);
+  for (const Fault& fault : spec_.versions[*canary].faults) {
+    const auto same = [&fault](const Fault& other) {
+      return other.kind == fault.kind && other.share == fault.share &&
+             other.segment == fault.segment;
+    };
+    const bool shared = stable && std::any_of(spec_.versions[*stable].faults.begin(),
+                                              spec_.versions[*stable].faults.end(), same);
+    if (!shared) begin = Duration{};
+  }
   for (const Event& event : spec_.events) {
     const auto* inject = std::get_if<InjectFault>(&event.what);
     if (inject == nullptr || inject->target != spec_.plan.canary) continue;

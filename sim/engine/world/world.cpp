@@ -6,9 +6,9 @@ namespace coalmine::world {
 namespace {
 
 constexpr std::pair<Outcome, std::string_view> kOutcomes[] = {
-    {Outcome::Promoted, "promoted"}, {Outcome::RolledBack, "rolled-back"},
-    {Outcome::Paused, "paused"},     {Outcome::Unfinished, "unfinished"},
-    {Outcome::Failed, "failed"},
+    {Outcome::Promoted, "promoted"},      {Outcome::Completed, "completed"},
+    {Outcome::RolledBack, "rolled-back"}, {Outcome::Paused, "paused"},
+    {Outcome::Unfinished, "unfinished"},  {Outcome::Failed, "failed"},
 };
 
 /// By FaultKind.
