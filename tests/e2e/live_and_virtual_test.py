@@ -4,6 +4,7 @@ states, and in each step a canary share that the weight explains.
 usage: live_and_virtual_test.py COALMINE
 """
 
+import glob
 import json
 import math
 import subprocess
@@ -19,7 +20,9 @@ SPEED = "10"
 
 def replay(program, folder, *options):
     report = f"{folder}/report.json"
-    done = subprocess.run([program, "run", "scenarios", "--report", f"json={report}", *options],
+    # The first three; the library below them has hours that nobody wants to wait for.
+    files = sorted(glob.glob("scenarios/*.yaml"))
+    done = subprocess.run([program, "run", *files, "--report", f"json={report}", *options],
                           capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, f"{options}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     with open(report, encoding="utf-8") as file:

@@ -207,9 +207,9 @@ TEST(PlanOption, StepsKeepTheAnalysis) {
 }
 
 TEST(ProgressBar, ShowsWhatIsLeft) {
-  EXPECT_EQ(render_progress(0, 100, 0), "[............................]    0%  0 of 100 runs");
+  EXPECT_EQ(render_progress(0, 100, 0), "[............................]   0%  0 of 100 runs");
   EXPECT_EQ(render_progress(50, 100, 10),
-            "[##############..............]   50%  50 of 100 runs, 10s left");
+            "[##############..............]  50%  50 of 100 runs, 10s left");
 }
 
 }  // namespace

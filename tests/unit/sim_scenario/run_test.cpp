@@ -54,6 +54,8 @@ TEST(Runs, TheMockAndPlainValuesGiveTheSameStory) {
     scenarios.back().spec.plan.traffic = rollout::TrafficApi::Alb;
     scenarios.back().spec.platform.metric_period = std::chrono::minutes{1};
   }
+  // Throttled calls and a load balancer's health checks are AWS's own.
+  std::erase_if(scenarios, [](const Scenario& s) { return !engine::plain_values_suffice(s.spec); });
   RunPlan plan;
   plan.seeds = 3;
   const auto mock = run_all(scenarios, plan, play);
