@@ -6,6 +6,7 @@
 //
 //   route_compiler.h   virtual gateway + Cloud Map -> RouteTable
 //   load_balancer.h    load balancer + target groups -> RouteTable
+//   propagation.h      when a change of routes reaches a gateway
 //   metrics.h          a gateway's counts -> MetricDatum lists
 //
 // All pure and deterministic: the same state gives the same table.

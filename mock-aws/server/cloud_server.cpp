@@ -22,6 +22,14 @@ std::uint32_t address_block() {
   return 0x7f000000 | (1 + pid % 250) << 16;
 }
 
+/// Gateways report once a second, as the server's time goes, but never more often than this.
+constexpr Duration kShortestReportInterval = std::chrono::milliseconds{20};
+
+Duration report_interval(const MockServerOptions& server) {
+  if (server.manual_clock) return std::chrono::seconds{1};
+  return std::max(from_seconds(1 / server.speed), kShortestReportInterval);
+}
+
 class CloudServerImpl final : public CloudServer {
  public:
   ~CloudServerImpl() override { stop(); }
@@ -39,8 +47,9 @@ class CloudServerImpl final : public CloudServer {
     TRY(server_, MockServer::start(
                      options.server,
                      [&options, this](EventSink& events) { return make_backend(options, events); },
-                     gateway_endpoints()));
+                     gateway_endpoints({options.route_delay, options.server.speed})));
     commands.control = url();
+    commands.report_interval = report_interval(options.server);
     return server_->with_backend([&](Backend&, TimePoint) { return attach(options, commands); });
   }
 
@@ -120,6 +129,7 @@ class CloudServerImpl final : public CloudServer {
     }
     GatewayHostOptions gateways;
     gateways.control = url();
+    gateways.report_interval = commands.report_interval;
     gateways.publish_host = options.publish_host;
     gateways.publish_port = options.publish_port;
     TRY(auto host, GatewayHost::start(std::move(gateways), *events_));

@@ -26,6 +26,8 @@ struct CloudServerOptions {
   std::string publish_host;  ///< where the mesh's gateway is published; empty: it is not
   int publish_port = 9080;   ///< 0: any free one
   std::string persist;       ///< journal of the calls, made again at the next start; empty: none
+  /// From a change of weights to its effect in the gateways, in the server's time.
+  Duration route_delay{};
 };
 
 /// The whole mock on a port: cloud, task driver, health probes, load balancers, and the endpoints

@@ -1,11 +1,13 @@
 #include "mock-aws/server/gateway_endpoints.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "mock-aws/dataplane/load_balancer.h"
 #include "mock-aws/dataplane/metrics.h"
+#include "mock-aws/dataplane/propagation.h"
 #include "mock-aws/dataplane/route_compiler.h"
 #include "mock-aws/server/cloud_backend.h"
 #include "mock-aws/services/appmesh/appmesh.h"
@@ -65,7 +67,108 @@ Result<traffic::RouteTable> compile(Region& region, Query& query, std::uint64_t 
   return compile_virtual_gateway(*region.appmesh, *region.cloudmap, mesh, name, version);
 }
 
-net::Response serve_routes(const net::Request& request, MockServer& server) {
+/// Weights and tasks of every target, for events.
+void add_targets(const std::vector<traffic::Route>& routes, Json& weights, Json& tasks,
+                 Json& healthy) {
+  for (const traffic::Route& route : routes) {
+    if (const auto* forward = std::get_if<traffic::Forward>(&route.action)) {
+      for (const traffic::Target& target : forward->targets) {
+        weights[route.name][target.name] = target.weight;
+        tasks[target.name] = target.instances.size();
+        healthy[target.name] =
+            std::count_if(target.instances.begin(), target.instances.end(),
+                          [](const traffic::Instance& one) { return one.healthy; });
+      }
+    } else if (const auto* chain = std::get_if<traffic::Chain>(&route.action)) {
+      add_targets(chain->routes, weights, tasks, healthy);
+    }
+  }
+}
+
+/// The gateways that ask for routes, and how far each has come. Used with the backend locked.
+class RouteFeeds {
+ public:
+  explicit RouteFeeds(const GatewayEndpointOptions& options) : options_(options) {}
+
+  /// A table that is not `after`; null: there is none yet. Error: no such gateway.
+  Result<traffic::Snapshot> table(Region& region, Query& query, std::uint64_t after, EventSink& log,
+                                  TimePoint now) {
+    Feed& feed = feeds_.try_emplace(key_of(query), options_.route_delay).first->second;
+    const std::uint64_t revision = region.dataplane_revision() + 1;
+    if (feed.revision != revision) {
+      auto compiled = compile(region, query, revision);
+      if (!compiled) {
+        feeds_.erase(key_of(query));
+        return tl::unexpected(compiled.error());
+      }
+      feed.propagation.observe(*std::move(compiled), now);
+      feed.revision = revision;
+    }
+    if (feed.sent && feed.sent->version == after && feed.adopted != after) {
+      feed.adopted = after;
+      const std::string refused = value(query, "refused");
+      if (refused.empty()) {
+        tell(log, now, "routes.adopted", *feed.sent, query);
+      } else {
+        log.event(now, "routes.refused",
+                  {{"gateway", gateway_of(query)}, {"version", after}, {"reason", refused}});
+      }
+    }
+    traffic::Snapshot table = feed.propagation.visible(now);
+    if (table->version == after) return nullptr;
+    feed.sent = table;
+    tell(log, now, "routes.sent", *table, query);
+    return table;
+  }
+
+  /// When the gateway has to look again, though nothing happens: real time from now.
+  Duration until_next(const Query& query, TimePoint now) const {
+    const auto feed = feeds_.find(key_of(query));
+    if (feed == feeds_.end() || feed->second.propagation.next() == kNever) return kForever;
+    const Duration left = feed->second.propagation.next() - now;
+    return from_seconds(to_seconds(std::max(left, Duration{})) / options_.speed) + kLookAgain;
+  }
+
+ private:
+  static constexpr Duration kLookAgain = std::chrono::milliseconds{1};
+  struct Feed {
+    explicit Feed(Duration delay) : propagation(delay) {}
+    Propagation propagation;
+    std::uint64_t revision = 0;  ///< of what was compiled last; 0: nothing was
+    traffic::Snapshot sent;
+    std::uint64_t adopted = 0;
+  };
+
+  static std::string value(const Query& query, const char* name) {
+    const auto at = query.find(name);
+    return at == query.end() ? std::string() : at->second;
+  }
+  static std::string gateway_of(const Query& query) {
+    return value(query, "virtual-gateway") + value(query, "load-balancer");
+  }
+  static std::string key_of(const Query& query) {
+    return fmt::format("{}|{}|{}", value(query, "scope"), value(query, "virtual-gateway"),
+                       value(query, "load-balancer"));
+  }
+  static void tell(EventSink& log, TimePoint now, std::string_view name,
+                   const traffic::RouteTable& table, const Query& query) {
+    Json weights = Json::object(), tasks = Json::object(), healthy = Json::object();
+    for (const traffic::Listener& listener : table.listeners) {
+      add_targets(listener.routes, weights, tasks, healthy);
+    }
+    log.event(now, name,
+              {{"gateway", gateway_of(query)},
+               {"version", table.version},
+               {"weights", std::move(weights)},
+               {"tasks", std::move(tasks)},
+               {"healthy", std::move(healthy)}});
+  }
+
+  const GatewayEndpointOptions options_;
+  std::map<std::string, Feed> feeds_;
+};
+
+net::Response serve_routes(const net::Request& request, MockServer& server, RouteFeeds& feeds) {
   Query query = query_of(request);
   const Scope scope = scope_of(query);
   std::uint64_t after = 0;
@@ -75,16 +178,20 @@ net::Response serve_routes(const net::Request& request, MockServer& server) {
   for (;;) {
     const std::uint64_t seen = server.changes();
     std::optional<net::Response> answer;
-    with_region(server, scope, [&](Region& region, TimePoint) {
-      const std::uint64_t version = region.dataplane_revision() + 1;
-      if (version == after) return;
-      const auto table = compile(region, query, version);
-      answer = table ? ok(traffic::to_json(*table)) : refuse(404, table.error().message);
+    Duration pause = kForever;
+    with_region(server, scope, [&](Region& region, TimePoint now) {
+      const auto table = feeds.table(region, query, after, server.events(), now);
+      if (!table) {
+        answer = refuse(404, table.error().message);
+      } else if (*table) {
+        answer = ok(traffic::to_json(**table));
+      }
+      pause = feeds.until_next(query, now);
     });
     if (answer) return *std::move(answer);
-    const auto left = deadline - std::chrono::steady_clock::now();
+    const Duration left = deadline - std::chrono::steady_clock::now();
     if (left <= Duration::zero() || !server.running()) return net::text_response(204, "");
-    server.wait_for_change(seen, left);
+    server.wait_for_change(seen, std::min(left, pause));
   }
 }
 
@@ -117,8 +224,12 @@ net::Response serve_virtual_node(const net::Request& request, MockServer& server
 
 }  // namespace
 
-MockServer::Endpoints gateway_endpoints() {
-  return {{"/_coalmine/routes", serve_routes},
+MockServer::Endpoints gateway_endpoints(const GatewayEndpointOptions& options) {
+  const auto feeds = std::make_shared<RouteFeeds>(options);
+  return {{"/_coalmine/routes",
+           [feeds](const net::Request& request, MockServer& server) {
+             return serve_routes(request, server, *feeds);
+           }},
           {"/_coalmine/metrics", serve_metrics},
           {"/_coalmine/virtual-node", serve_virtual_node}};
 }

@@ -168,6 +168,7 @@ void GatewayHost::start_balancer(const std::string& address, const Scope& scope,
   control.url = options_.control;
   control.load_balancer = name;
   control.scope = scope.account + "/" + scope.region;
+  control.report_interval = options_.report_interval;
   auto source = gateway::ControlSource::start(**gateway, control);
   if (!source) {
     events_.event(now, "load-balancer.failed",

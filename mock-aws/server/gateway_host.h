@@ -21,6 +21,7 @@ struct GatewayHostOptions {
   std::string control;       ///< URL of the mock itself
   std::string publish_host;  ///< where the mesh's gateway is published; empty: it is not
   int publish_port = 9080;   ///< 0: any free one
+  Duration report_interval = std::chrono::seconds{1};  ///< of counts, real time
 };
 
 /// Serves the listeners of load balancers, each at its balancer's own address, and publishes the

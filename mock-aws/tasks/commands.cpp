@@ -126,6 +126,9 @@ Result<ContainerPlan> envoy(const ContainerStart& start, const ImageCommands& co
   if (gateway) {
     arguments.insert(arguments.end(),
                      {"--listen", start.address, "--admin", admin, "--virtual-gateway", target});
+    if (commands.report_interval != Duration{std::chrono::seconds{1}}) {
+      arguments.insert(arguments.end(), {"--report-every", to_string(commands.report_interval)});
+    }
   } else {
     arguments.insert(arguments.end(), {"--stand-in", "--admin", admin, "--node", target});
   }

@@ -25,6 +25,7 @@ struct ImageCommands {
   std::string sample_app;  ///< path, for images whose name ends in v<number>
   std::string control;     ///< URL of the mock, for gateways; also AWS_ENDPOINT_URL of children
   std::vector<ImageMapping> mappings;  ///< the first match wins, before the defaults
+  Duration report_interval = std::chrono::seconds{1};  ///< of gateways' counts, real time
 };
 
 /// The processes that make up one container: all run, and the first to exit ends it.

@@ -19,6 +19,9 @@
 namespace coalmine::cli {
 namespace {
 
+constexpr Duration kShortestReport = std::chrono::milliseconds{10};
+constexpr Duration kLongestReport = std::chrono::minutes{1};
+
 struct HostPort {
   std::string host;
   std::optional<int> port;
@@ -65,6 +68,15 @@ Result<gateway::GatewayOptions> options_of(const GatewayCommand& command) {
     return error("give either --routes FILE or --control URL");
   }
   return out;
+}
+
+Result<Duration> parse_report_interval(const std::string& text) {
+  TRY(const Duration interval, parse_duration(text));
+  if (interval < kShortestReport || interval > kLongestReport) {
+    return error("--report-every is {}, allowed are {} to {}", text, to_string(kShortestReport),
+                 to_string(kLongestReport));
+  }
+  return interval;
 }
 
 // Two descriptors per request in flight: the soft limit is often 1,024.
@@ -127,6 +139,8 @@ class Signals {
 int run_gateway(const GatewayCommand& command) {
   const auto options = options_of(command);
   if (!options) return complain(options.error());
+  const auto report_every = parse_report_interval(command.report_every);
+  if (!report_every) return complain(report_every.error());
   traffic::Snapshot initial;
   if (!command.routes.empty()) {
     auto table = read_routes(command.routes);
@@ -141,7 +155,8 @@ int run_gateway(const GatewayCommand& command) {
   std::unique_ptr<gateway::ControlSource> control;
   if (!command.control.empty()) {
     auto source = gateway::ControlSource::start(
-        gateway, {command.control, command.virtual_gateway, command.load_balancer, command.scope});
+        gateway, {command.control, command.virtual_gateway, command.load_balancer, command.scope,
+                  *report_every});
     if (!source) return complain(source.error());
     control = std::move(*source);
   }

@@ -14,6 +14,7 @@ struct GatewayCommand {
   std::string virtual_gateway;  ///< MESH/NAME
   std::string load_balancer;    ///< NAME
   std::string scope = "000000000000/us-east-1";  ///< ACCOUNT/REGION
+  std::string report_every = "1s";               ///< counts to the control plane
   std::string selection;                         ///< "", "random" or "exact"
 };
 

@@ -51,6 +51,8 @@ Verb gateway_verb() {
         options.text("--virtual-gateway", command.virtual_gateway, "serve this virtual gateway");
         options.text("--load-balancer", command.load_balancer, "serve this load balancer");
         options.text("--scope", command.scope, "where that lives (default 000000000000/us-east-1)");
+        options.text("--report-every", command.report_every,
+                     "how often counts go to the control plane (10ms to 1m, default 1s)");
         options.choice("--selection", command.selection, {"random", "exact"},
                        "how targets are chosen (default: as the routes say, else random)");
         options.flag("--stand-in", typed->stand_in,

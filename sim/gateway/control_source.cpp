@@ -16,7 +16,6 @@ namespace {
 constexpr Duration kUnknownRetry = std::chrono::milliseconds(250);
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
 constexpr Duration kMaxBackoff = std::chrono::seconds(2);
-constexpr Duration kReportInterval = std::chrono::seconds(1);
 
 void add_source(Json& json, const ControlOptions& options) {
   Json source = {{"scope", options.scope}};
@@ -81,9 +80,11 @@ class Polling final : public ControlSource {
   std::string target(std::uint64_t after) const {
     const bool mesh = !options_.virtual_gateway.empty();
     return fmt::format(
-        "/_coalmine/routes?{}={}&scope={}&after={}", mesh ? "virtual-gateway" : "load-balancer",
-        net::percent_encode(mesh ? options_.virtual_gateway : options_.load_balancer),
-        net::percent_encode(options_.scope), after);
+               "/_coalmine/routes?{}={}&scope={}&after={}",
+               mesh ? "virtual-gateway" : "load-balancer",
+               net::percent_encode(mesh ? options_.virtual_gateway : options_.load_balancer),
+               net::percent_encode(options_.scope), after) +
+           (refused_.empty() ? "" : "&refused=" + net::percent_encode(refused_));
   }
 
   void follow_routes() {
@@ -119,9 +120,11 @@ class Polling final : public ControlSource {
     const auto updated =
         gateway_.update(std::make_shared<const traffic::RouteTable>(std::move(*table)));
     if (!updated) return complain(updated.error(), version);
+    refused_.clear();
     return version;
   }
-  std::uint64_t complain(const Error& failure, std::uint64_t version) const {
+  std::uint64_t complain(const Error& failure, std::uint64_t version) {
+    refused_ = failure.message;
     fmt::print(stderr, "coalmine: route table from {} refused: {}\n", options_.url,
                failure.message);
     return version;
@@ -131,7 +134,7 @@ class Polling final : public ControlSource {
     GatewayStats before;
     bool more = true;
     while (more) {
-      more = wait(kReportInterval);
+      more = wait(options_.report_interval);
       GatewayStats now = gateway_.stats();
       const auto epoch =
           std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch());
@@ -154,6 +157,7 @@ class Polling final : public ControlSource {
   Gateway& gateway_;
   const ControlOptions options_;
   std::unique_ptr<LongPoll> routes_;
+  std::string refused_;  ///< why the last table was; of the route thread
   std::unique_ptr<net::Client> metrics_;
   std::thread route_thread_;
   std::thread metric_thread_;

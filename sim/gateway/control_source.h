@@ -13,15 +13,17 @@ struct ControlOptions {
   std::string virtual_gateway;  ///< "MESH/NAME"; or
   std::string load_balancer;    ///< a load balancer's name
   std::string scope;            ///< "ACCOUNT/REGION"
+  Duration report_interval = std::chrono::seconds{1};
 };
 
 /// Keeps a gateway supplied by the control plane and tells it what was counted.
 ///
 /// Routes: GET URL/_coalmine/routes?virtual-gateway=MESH/NAME&scope=S&after=VERSION waits at the
 /// other end for a newer table: 200 with it, 204 without, 404 while the gateway is not known
-/// there. When the control plane cannot be reached the last table stays in force.
-/// Metrics: POST URL/_coalmine/metrics once a second with what was counted since the last time;
-/// what is refused is dropped and counted.
+/// there. A table that cannot be served is told back, as &refused=WHY of the next request. When the
+/// control plane cannot be reached the last table stays in force.
+/// Metrics: POST URL/_coalmine/metrics every report interval with what was counted since the last
+/// time; what is refused is dropped and counted.
 class ControlSource {
  public:
   /// The gateway must outlive it. Errors (Invalid): the URL, or not exactly one of the names.
