@@ -51,11 +51,13 @@ std::span<const faults::HeaderField> fields(const net::Headers& headers) {
 
 }  // namespace
 
-App::App(std::string version, std::vector<faults::Fault> faults, TimePoint started, Random random)
+App::App(std::string version, std::vector<faults::Fault> faults, TimePoint started, Random random,
+         ServiceQueue queue)
     : version_(std::move(version)),
       metrics_(version_),
       faults_(std::move(faults), started),
-      random_(random) {}
+      random_(random),
+      queue_(queue) {}
 
 Answer App::answer(const net::Request& request, TimePoint now) {
   Answer answer;
@@ -73,13 +75,29 @@ Answer App::answer(const net::Request& request, TimePoint now) {
   answer.counted_as = known ? std::string(path) : "other";
   answer.response = serve(request);
   const std::lock_guard lock(mutex_);
-  if (!faults_.empty()) {
-    inject(faults_.decide({path, fields(request.headers), path == kHealthPath}, now, random_),
-           answer);
+  // A health check is not work: a full queue must not take the task out of service.
+  const bool check = path == kHealthPath;
+  const std::optional<Duration> wait = check ? Duration{} : queue_.wait(now);
+  if (!wait) {
+    answer.response = json(503, {{"error", "the queue is full"}, {"version", version_}});
+  } else {
+    const TimePoint turn = now + *wait;
+    const bool stays = *wait <= queue_.limits().patience;
+    if (stays && !faults_.empty()) {
+      inject(faults_.decide({path, fields(request.headers), check}, turn, random_), answer);
+    }
+    if (!check) queue_.begin(now, turn, busy_time(answer, *wait));
+    answer.delay += *wait;
   }
   // Whatever the body says (errors and wrong bodies say little), the version can be told.
   answer.response.headers.add("X-Served-Version", version_);
   return answer;
+}
+
+/// How long a request keeps its place: one that hangs until its caller leaves.
+Duration App::busy_time(const Answer& answer, Duration waited) const {
+  const bool hangs = answer.response.misbehaviour == net::Misbehaviour::Hang;
+  return hangs ? std::max(queue_.limits().patience - waited, Duration{}) : answer.delay;
 }
 
 void App::inject(const faults::Outcome& outcome, Answer& answer) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "sample-app/metrics.h"
+#include "sample-app/queue.h"
 #include "sim/core/random.h"
 #include "sim/net/http.h"
 #include "sim/traffic/faults/fault.h"
@@ -33,7 +34,9 @@ struct Answer {
 /// Thread-safe: requests come from many connections.
 class App {
  public:
-  App(std::string version, std::vector<faults::Fault> faults, TimePoint started, Random random);
+  /// `queue`: how much it can serve; by default everything at once.
+  App(std::string version, std::vector<faults::Fault> faults, TimePoint started, Random random,
+      ServiceQueue queue = {});
 
   Answer answer(const net::Request& request, TimePoint now);
   /// To be called once the answer has been given; `took` with the delay.
@@ -44,6 +47,7 @@ class App {
  private:
   net::Response serve(const net::Request& request) const;
   net::Response serve_fault(const net::Request& request, TimePoint now);
+  Duration busy_time(const Answer& answer, Duration waited) const;
   void inject(const faults::Outcome& outcome, Answer& answer);
 
   const std::string version_;
@@ -51,6 +55,7 @@ class App {
   std::mutex mutex_;  // guards what follows
   faults::FaultState faults_;
   Random random_;
+  ServiceQueue queue_;
   std::vector<std::string> leaked_;
 };
 

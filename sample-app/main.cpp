@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "sample-app/run.h"
+#include "sim/core/units.h"
 
 int main(int argc, char** argv) {
   using namespace coalmine;
@@ -36,6 +37,21 @@ int main(int argc, char** argv) {
   cli.add_option("--seed", options.seed, "makes the drawn faults repeatable; 0: differ every time")
       ->envname("SEED")
       ->capture_default_str();
+  std::string capacity, patience;
+  int queue = -1;
+  cli.add_option("--capacity", capacity,
+                 "requests that it begins, as in 60/s; further ones wait. Default: no limit")
+      ->envname("CAPACITY");
+  cli.add_option("--concurrency", options.limits.concurrency,
+                 "requests that it works on at a time; further ones wait. Default: no limit")
+      ->envname("CONCURRENCY")
+      ->check(CLI::Range(1, 100000));
+  cli.add_option("--queue", queue,
+                 "requests that may wait; further ones get 503. Default: no limit")
+      ->envname("QUEUE")
+      ->check(CLI::Range(0, 1000000));
+  cli.add_option("--patience", patience, "how long callers wait before they are gone (default 15s)")
+      ->envname("PATIENCE");
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -52,5 +68,20 @@ int main(int argc, char** argv) {
     return 2;
   }
   options.faults = *std::move(parsed);
+  const auto complain = [](const char* option, const Error& error) {
+    std::fprintf(stderr, "sample-app: %s: %s\n", option, error.message.c_str());
+    return 2;
+  };
+  if (!capacity.empty()) {
+    const auto rate = parse_rate(capacity);
+    if (!rate) return complain("--capacity", rate.error());
+    if (rate->per_s > 0) options.limits.spacing = from_seconds(1 / rate->per_s);
+  }
+  if (queue >= 0) options.limits.queue = queue;
+  if (!patience.empty()) {
+    const auto length = parse_duration(patience);
+    if (!length) return complain("--patience", length.error());
+    options.limits.patience = *length;
+  }
   return sample::run(options);
 }

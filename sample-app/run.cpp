@@ -28,7 +28,7 @@ class LiveService : public Service {
  public:
   LiveService(const RunOptions& options, std::function<void()> crash)
       : app_(options.version, options.faults, now(),
-             Random(options.seed != 0 ? options.seed : fresh_seed())),
+             Random(options.seed != 0 ? options.seed : fresh_seed()), ServiceQueue(options.limits)),
         crash_(std::move(crash)) {}
   ~LiveService() override { LiveService::drain(); }
 

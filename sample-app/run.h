@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sample-app/queue.h"
 #include "sim/core/result.h"
 #include "sim/net/http.h"
 #include "sim/traffic/faults/fault.h"
@@ -18,6 +19,7 @@ struct RunOptions {
   int port = 9000;
   std::vector<faults::Fault> faults;
   std::uint64_t seed = 0;  ///< 0: a new one every time
+  ServiceLimits limits;    ///< how much it can serve
 };
 
 /// Serves until destroyed. `crash` ends the process; tests hand in something gentler.
