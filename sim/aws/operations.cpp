@@ -15,6 +15,7 @@ constexpr ServiceFacts kServices[] = {
      "GraniteServiceVersion20100801"},
     {"ecs", "ecs", "ecs", Protocol::AwsJson11, "AmazonEC2ContainerServiceV20141113"},
     {"elbv2", "elasticloadbalancing", "elasticloadbalancing", Protocol::Query, "2015-12-01"},
+    {"logs", "logs", "logs", Protocol::AwsJson11, "Logs_20140328"},
     {"sts", "sts", "sts", Protocol::Query, "2011-06-15"},
 };
 

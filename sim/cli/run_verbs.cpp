@@ -1,5 +1,7 @@
 #include <unistd.h>
 
+#include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -15,6 +17,17 @@
 namespace coalmine::cli {
 namespace {
 
+std::atomic<bool> stop_requested = false;
+
+/// The first signal lets a live run end what it has started; the second one is not waited for.
+void stop_on_signals() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { stop_requested = true; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
 struct RunOptionsTyped {
   RunArguments arguments;
   std::string seed;
@@ -28,7 +41,11 @@ bool colourful() {
 
 Worlds worlds() {
   lab::LiveOptions live;
-  if (const auto program = own_path()) live.sample_app = sample_app_beside(*program);
+  if (const auto program = own_path()) {
+    live.program = *program;
+    live.sample_app = sample_app_beside(*program);
+  }
+  live.stop = &stop_requested;
   return {[](const world::Spec& spec, const world::RunOptions& options) {
             return engine::simulate(spec, options, engine::make_plane);
           },
@@ -47,6 +64,7 @@ int run(RunOptionsTyped& typed) {
     if (!seed) return complain(seed.error());
     arguments.seed = static_cast<std::uint64_t>(*seed);
   }
+  if (arguments.live) stop_on_signals();
   return run_scenarios(arguments, worlds(), std::cout, std::cerr);
 }
 

@@ -1,5 +1,7 @@
 #include "sim/lab/load_generator.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <boost/asio.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -19,8 +21,17 @@ using ErrorCode = boost::system::error_code;
 
 struct Arrival {
   Duration due{};
+  Duration sent{};
   std::size_t path = 0;
 };
+
+/// Every request in flight takes a descriptor: the soft limit is often 1,024.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 class Generator;
 
@@ -117,7 +128,7 @@ class Generator : public LoadGenerator {
       const Duration now = since_start();
       while (!stopping_ && next_ <= now && next_ < options_.length &&
              made_ < options_.max_requests) {
-        arrive({next_, choose_path()});
+        arrive({next_, next_, choose_path()});
         ++made_;
         next_ += gap();
       }
@@ -147,7 +158,7 @@ class Generator : public LoadGenerator {
       waiting_.push_back(arrival);
     } else {
       LoadSample sample;
-      sample.due = arrival.due;
+      sample.due = sample.sent = arrival.due;
       on_sample_(sample);
     }
   }
@@ -175,9 +186,10 @@ void Connection::carry(const Arrival& arrival) {
   arrival_ = arrival;
   reused_ = !fresh_;
   ++turn_;
-  request_ = fmt::format("GET {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: coalmine-load\r\n\r\n",
-                         owner_.options().paths[arrival.path].path, owner_.options().host,
-                         owner_.options().port);
+  const LoadPath& path = owner_.options().paths[arrival.path];
+  request_ = fmt::format("GET {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: coalmine-load\r\n{}{}\r\n",
+                         path.path, owner_.options().host, owner_.options().port, path.header,
+                         path.header.empty() ? "" : "\r\n");
   timer_.expires_after(owner_.options().timeout);
   timer_.async_wait([self = shared_from_this(), turn = turn_](const ErrorCode& error) {
     if (!error && turn == self->turn_) self->fail(true);
@@ -200,6 +212,7 @@ void Connection::connect() {
 }
 
 void Connection::send() {
+  arrival_.sent = owner_.since_start();
   parser_.emplace();
   parser_->body_limit(16 << 20);
   asio::async_write(socket_, asio::buffer(request_),
@@ -247,6 +260,7 @@ void Connection::fail(bool timed_out) {
   }
   LoadSample sample;
   sample.due = arrival_.due;
+  sample.sent = arrival_.sent;
   sample.latency = owner_.since_start() - arrival_.due;
   sample.timed_out = timed_out;
   if (parser_ && parser_->is_header_done()) {
@@ -263,6 +277,7 @@ void Connection::finish() {
   const auto& response = parser_->get();
   LoadSample sample;
   sample.due = arrival_.due;
+  sample.sent = arrival_.sent;
   sample.latency = owner_.since_start() - arrival_.due;
   sample.status = static_cast<int>(response.result_int());
   sample.version = std::string(response["X-Served-Version"]);
@@ -294,6 +309,7 @@ Result<std::unique_ptr<LoadGenerator>> LoadGenerator::start(
     return error("the load would be {} requests, allowed are up to {}", options.max_requests,
                  kMaxLoadRequests);
   }
+  raise_descriptor_limit();
   return std::make_unique<Generator>(options, std::move(on_sample));
 }
 

@@ -14,7 +14,8 @@ namespace coalmine::lab {
 
 inline constexpr double kMaxLoadPerS = 20'000;  ///< real requests a second
 inline constexpr std::uint64_t kMaxLoadRequests = 20'000'000;
-inline constexpr std::size_t kMaxLoadConnections = 256;
+/// Requests in flight at a time; a service that is overloaded holds as many as rate x patience.
+inline constexpr std::size_t kMaxLoadConnections = 1500;
 /// Arrivals that wait for a free connection; further ones count as dropped.
 inline constexpr std::size_t kMaxLoadWaiting = 10'000;
 
@@ -22,6 +23,7 @@ inline constexpr std::size_t kMaxLoadWaiting = 10'000;
 struct LoadPath {
   std::string path = "/";
   double share = 1;
+  std::string header = "";  ///< "NAME:VALUE" that its requests carry; empty: none
 };
 
 struct LoadOptions {
@@ -39,7 +41,8 @@ struct LoadOptions {
 /// One request as its user saw it.
 struct LoadSample {
   Duration due{};          ///< when it arrived, since the start
-  Duration latency{};      ///< from then until the last byte
+  Duration sent{};         ///< when it went out; `due` if it never did
+  Duration latency{};      ///< from `due` until the last byte
   int status = 0;          ///< 0: no (whole) answer came
   bool truncated = false;  ///< the head came, the body ended early
   bool timed_out = false;
@@ -53,7 +56,7 @@ struct LoadSample {
 class LoadGenerator {
  public:
   /// `on_sample` is called from the generator's thread. Errors (Invalid): not a loopback address,
-  /// rate or count beyond the limits above.
+  /// rate or count beyond the limits above. Raises the process's soft limit of open files.
   static Result<std::unique_ptr<LoadGenerator>> start(
       const LoadOptions& options, std::function<void(const LoadSample&)> on_sample);
   virtual ~LoadGenerator() = default;

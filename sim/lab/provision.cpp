@@ -6,6 +6,7 @@ namespace coalmine::lab {
 namespace {
 
 constexpr Duration kNamespacePatience = std::chrono::seconds{90};
+constexpr const char* kExecutionRole = "arn:aws:iam::000000000000:role/ecsTaskExecutionRole";
 
 /// Errors that say "it is there already", by service.
 bool exists_already(const aws::ServiceError& error) {
@@ -62,6 +63,15 @@ class Provisioner {
     return Json::array({Json{{"portMapping", {{"port", port}, {"protocol", "http"}}}}});
   }
 
+  Json http_route(const Json& targets) const {
+    Json route = {{"match", {{"prefix", "/"}}}, {"action", {{"weightedTargets", targets}}}};
+    if (s_.request_timeout > Duration{}) {
+      const auto ms = std::chrono::ceil<std::chrono::milliseconds>(s_.request_timeout);
+      route["timeout"] = {{"perRequest", {{"unit", "ms"}, {"value", ms.count()}}}};
+    }
+    return route;
+  }
+
   // Steps 1 to 7: mesh, virtual nodes, router, service, route, gateway, gateway route.
   Status mesh() {
     const std::string router = names_.app + "-router", service = names_.app + "." + names_.domain;
@@ -93,14 +103,11 @@ class Provisioner {
                 {"virtualServiceName", service},
                 {"spec", {{"provider", {{"virtualRouter", {{"virtualRouterName", router}}}}}}}}));
     done(4, "virtual service " + service);
-    TRY_STATUS(
-        create("appmesh", "CreateRoute",
-               {{"meshName", names_.mesh},
-                {"virtualRouterName", router},
-                {"routeName", names_.app + "-route"},
-                {"spec",
-                 {{"httpRoute",
-                   {{"match", {{"prefix", "/"}}}, {"action", {{"weightedTargets", targets}}}}}}}}));
+    TRY_STATUS(create("appmesh", "CreateRoute",
+                      {{"meshName", names_.mesh},
+                       {"virtualRouterName", router},
+                       {"routeName", names_.app + "-route"},
+                       {"spec", {{"httpRoute", http_route(targets)}}}}));
     done(5, fmt::format("route {}-route, everything to {} at first", names_.app,
                         names_.node(s_.versions.front().first)));
     TRY_STATUS(create("appmesh", "CreateVirtualGateway",
@@ -175,19 +182,39 @@ class Provisioner {
             {"environment", std::move(environment)}};
   }
 
+  Json logged(Json container) const {
+    if (s_.log_group.empty()) return container;
+    container["logConfiguration"] = {{"logDriver", "awslogs"},
+                                     {"options",
+                                      {{"awslogs-group", s_.log_group},
+                                       {"awslogs-region", "us-east-1"},
+                                       {"awslogs-create-group", "true"},
+                                       {"awslogs-stream-prefix", "lab"}}}};
+    return container;
+  }
+
+  Json environment_of(const std::string& version) const {
+    Json list = Json::array();
+    const auto at = s_.environment.find(version);
+    if (at == s_.environment.end()) return list;
+    for (const auto& [name, value] : at->second) {
+      list.push_back({{"name", name}, {"value", value}});
+    }
+    return list;
+  }
+
   Status service(const std::string& name, int tasks, const Json& containers, bool registered) {
     TRY(const Json known, ask("ecs", "DescribeServices",
                               {{"cluster", names_.cluster}, {"services", Json::array({name})}}));
     for (const Json& one : known.value("services", Json::array())) {
       if (get_string(one, "status") == "ACTIVE") return {};
     }
-    TRY(const Json ignored, ask("ecs", "RegisterTaskDefinition",
-                                {{"family", name},
-                                 {"requiresCompatibilities", Json::array({"FARGATE"})},
-                                 {"networkMode", "awsvpc"},
-                                 {"cpu", "256"},
-                                 {"memory", "512"},
-                                 {"containerDefinitions", Json::array({containers})}}));
+    Json definition = {
+        {"family", name},          {"requiresCompatibilities", Json::array({"FARGATE"})},
+        {"networkMode", "awsvpc"}, {"cpu", "256"},
+        {"memory", "512"},         {"containerDefinitions", Json::array({logged(containers)})}};
+    if (!s_.log_group.empty()) definition["executionRoleArn"] = kExecutionRole;
+    TRY(const Json ignored, ask("ecs", "RegisterTaskDefinition", definition));
     Json input = {{"cluster", names_.cluster},
                   {"serviceName", name},
                   {"taskDefinition", name},
@@ -213,7 +240,8 @@ class Provisioner {
     for (const auto& [version, tasks] : s_.versions) {
       const std::string name = names_.node(version);
       TRY_STATUS(service(
-          name, tasks, container(name, "coalmine/sample-app:" + version, {s_.port}, Json::array()),
+          name, tasks,
+          container(name, "coalmine/sample-app:" + version, {s_.port}, environment_of(version)),
           true));
       done(step, fmt::format("{}service {} with {} task{}",
                              step == 8 ? "cluster " + names_.cluster + ", " : "", name, tasks,
@@ -232,6 +260,15 @@ class Provisioner {
     return {};
   }
 
+  Status limit_idle_time(const std::string& load_balancer) {
+    const auto idle = std::chrono::ceil<std::chrono::seconds>(s_.request_timeout);
+    const Json attribute = {{"Key", "idle_timeout.timeout_seconds"},
+                            {"Value", fmt::format("{}", idle.count())}};
+    TRY_STATUS(ask("elbv2", "ModifyLoadBalancerAttributes",
+                   {{"LoadBalancerArn", load_balancer}, {"Attributes", Json::array({attribute})}}));
+    return {};
+  }
+
   // The other way to split traffic: one listener, a weighted forward to a group per version.
   Status load_balancer() {
     TRY_STATUS(create("elbv2", "CreateLoadBalancer",
@@ -244,6 +281,8 @@ class Provisioner {
     if (list == nullptr || !list->is_array() || list->empty()) {
       return error(ErrorKind::Failed, "load balancer {} was not made", names_.load_balancer);
     }
+    const std::string arn = get_string((*list)[0], "LoadBalancerArn");
+    if (s_.request_timeout > Duration{}) TRY_STATUS(limit_idle_time(arn));
     Json groups = Json::array();
     for (const auto& [version, tasks] : s_.versions) {
       const std::string name = names_.node(version);
@@ -266,12 +305,13 @@ class Provisioner {
     }
     TRY_STATUS(create(
         "elbv2", "CreateListener",
-        {{"LoadBalancerArn", get_string((*list)[0], "LoadBalancerArn")},
+        {{"LoadBalancerArn", arn},
          {"Protocol", "HTTP"},
-         {"Port", 80},
+         {"Port", s_.listener_port},
          {"DefaultActions", Json::array({Json{{"Type", "forward"},
                                               {"ForwardConfig", {{"TargetGroups", groups}}}}})}}));
-    done(0, "load balancer " + names_.load_balancer + ", port 80, a target group per version");
+    done(0, fmt::format("load balancer {}, port {}, a target group per version",
+                        names_.load_balancer, s_.listener_port));
     return {};
   }
 

@@ -2,7 +2,12 @@
 //
 //   provision.h       the ten steps through the AWS API, there and back: mesh, services, tasks, ALB
 //   load_generator.h  open-loop HTTP load: arrivals do not wait for answers
-//   live_world.h      mock AWS, v1 and v2, gateway and load; the rollout in real, scaled time
+//   lab_cloud.h       the mock AWS of a live run, provisioned and serving; its clock and routes
+//   lab_tasks.h       which tasks run where, and why others ended
+//   live_faults.h     what is wrong with the versions, told to their tasks
+//   live_stage.h      what a scenario's `when` makes happen while the rollout goes on
+//   tally.h           what the load generator saw, counted up into a record
+//   live_world.h      all of it together: a scenario in real, scaled time
 //
 // Below: sim/engine/world, sim/aws, mock-aws/server, sim/gateway. Above: sim/scenario, sim/cli.
 #pragma once
@@ -42,6 +47,11 @@ struct ProvisionSettings {
   int gateway_port = 9080;  ///< of the virtual gateway
   bool tasks = true;        ///< ECS services; false: only the mesh
   bool load_balancer = false;
+  int listener_port = 80;      ///< of the load balancer
+  Duration request_timeout{};  ///< of the route and the load balancer; zero: AWS's defaults
+  /// Of the app's container, by version.
+  std::map<std::string, std::map<std::string, std::string>> environment;
+  std::string log_group;  ///< what the containers print goes there; empty: nowhere
   std::function<void(const ProvisionStep&)> on_step = {};  ///< told after each step; may be empty
 };
 

@@ -17,8 +17,6 @@ constexpr faults::Kind kFaultKindsBelow[kFaultKinds] = {
     faults::Kind::Truncate,  faults::Kind::WrongBody, faults::Kind::Unhealthy, faults::Kind::Crash,
     faults::Kind::SlowStart, faults::Kind::Leak};
 
-constexpr Duration kDefaultColdDelay = std::chrono::milliseconds{500};
-
 }  // namespace
 
 std::optional<std::size_t> version_index(const Spec& spec, std::string_view name) {

@@ -85,6 +85,9 @@ using Latency = std::variant<FixedLatency, UniformLatency, LognormalLatency>;
 inline constexpr LognormalLatency kDefaultLatency{std::chrono::milliseconds{20},
                                                   std::chrono::milliseconds{80}};
 
+/// What a cold task's answers take longer when a slow start does not say so.
+inline constexpr Duration kDefaultColdDelay = std::chrono::milliseconds{500};
+
 enum class FaultKind {
   Errors,     ///< answers with `status`
   Slow,       ///< `latency` comes on top

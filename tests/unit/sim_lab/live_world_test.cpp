@@ -22,7 +22,7 @@ world::Spec short_spec(double canary_errors) {
     version.latency = world::FixedLatency{std::chrono::milliseconds{5}};
   }
   if (canary_errors > 0) {
-    spec.versions[1].faults = {{world::FaultKind::Errors, Percent{canary_errors}, 500, {}, ""}};
+    spec.versions[1].faults = {{world::FaultKind::Errors, Percent{canary_errors}}};
   }
   spec.platform.metric_period = seconds{5};
   spec.plan.steps = {{rollout::SetWeight{Percent{20}}, {}},
@@ -37,7 +37,8 @@ Result<world::Record> play(const world::Spec& spec) {
   const auto folder = std::filesystem::read_symlink(program).parent_path();
   world::RunOptions options;
   options.speed = 10;
-  return play_live(spec, options, {(folder / "sample-app").string(), nullptr});
+  return play_live(spec, options,
+                   {(folder / "coalmine").string(), (folder / "sample-app").string(), nullptr});
 }
 
 TEST(LiveWorld, AHealthyCanaryIsPromotedAndNothingIsDropped) {
@@ -60,7 +61,7 @@ TEST(LiveWorld, AFaultyCanaryIsRolledBack) {
 }
 
 TEST(LiveWorld, AMissingProgramIsTheEnvironmentsFault) {
-  const auto record = play_live(short_spec(0), {}, {"/no/such/sample-app", nullptr});
+  const auto record = play_live(short_spec(0), {}, {"/bin/true", "/no/such/sample-app", nullptr});
   ASSERT_FALSE(record);
   EXPECT_EQ(record.error().kind, ErrorKind::Environment);
 }

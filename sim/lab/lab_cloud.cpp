@@ -1,0 +1,334 @@
+#include "sim/lab/lab_cloud.h"
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "mock-aws/server/cloud_server.h"
+#include "mock-aws/server/event_hub.h"
+#include "sim/aws/appmesh.h"
+#include "sim/aws/elbv2.h"
+#include "sim/lab/live_faults.h"
+#include "sim/lab/provision.h"
+#include "sim/net/http.h"
+#include "sim/rollout/aws/alb_traffic.h"
+#include "sim/rollout/aws/appmesh_traffic.h"
+#include "sim/rollout/aws/cloudwatch_metrics.h"
+
+namespace coalmine::lab {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr const char* kAccount = "000000000000";
+constexpr const char* kLogGroup = "/coalmine/lab";
+/// A port below 1024 would need a privilege.
+constexpr int kListenerPort = 8080;
+constexpr Duration kSlice = std::chrono::milliseconds{50};  ///< how long a stop goes unnoticed
+constexpr Duration kPoll = std::chrono::milliseconds{20};
+/// Of the first requests: a version may be slow, and somebody else may listen there.
+constexpr net::ClientOptions kFirstAnswer{std::chrono::seconds{1}, std::chrono::seconds{5}};
+/// As in `coalmine up`: a task counts as healthy this long after it runs.
+constexpr Duration kHealthyAfter = std::chrono::seconds{2};
+constexpr Duration kMeshTimeout = std::chrono::seconds{15};  ///< App Mesh's default for a request
+constexpr Duration kAlbTimeout = std::chrono::seconds{60};   ///< ALB's default idle timeout
+
+/// The mock's clock: real time, sped up.
+class MockClock : public Clock {
+ public:
+  MockClock(mock::MockServer& server, double speed, const std::atomic<bool>* stop)
+      : server_(server), speed_(speed), stop_(stop) {}
+  TimePoint now() override { return server_.now(); }
+  void sleep_until(TimePoint t) override {
+    for (TimePoint at = now(); at < t && !stopped(); at = now()) {
+      std::this_thread::sleep_for(std::min(kSlice, from_seconds(to_seconds(t - at) / speed_)));
+    }
+  }
+  bool stopped() const { return stop_ != nullptr && stop_->load(); }
+
+ private:
+  mock::MockServer& server_;
+  double speed_;
+  const std::atomic<bool>* stop_;
+};
+
+class RunningCloud : public LabCloud {
+ public:
+  RunningCloud(const world::Spec& spec, const LabCloudOptions& options)
+      : spec_(spec),
+        options_(options),
+        alb_(spec.plan.traffic == rollout::TrafficApi::Alb),
+        watch_(alb_ ? names_.load_balancer : names_.mesh + "/" + names_.app + "-gateway") {}
+  ~RunningCloud() override { RunningCloud::stop(); }
+
+  Status open() {
+    for (const std::string& program : {options_.program, options_.sample_app}) {
+      if (access(program.c_str(), X_OK) == 0) continue;
+      return error(ErrorKind::Environment,
+                   "{} is missing or not executable; a live run starts it as a task", program);
+    }
+    TRY_STATUS(start_server());
+    connect();
+    ProvisionSettings settings = lab_settings();
+    TRY_STATUS(provision(*client_, settings, *clock_));
+    TRY_STATUS(wait_until_serving());
+    return {};
+  }
+
+  Clock& clock() override { return *clock_; }
+  rollout::TrafficAdapter& traffic() override { return *traffic_; }
+  rollout::MetricsSource& metrics() override { return *metrics_; }
+  std::string host() const override { return host_; }
+  int port() const override { return alb_ ? kListenerPort : gateway_port_; }
+  std::string target(const std::string& version) const override { return names_.node(version); }
+
+  Result<std::vector<LabTask>> tasks(const std::string& version) override {
+    return running_tasks(*client_, names_.cluster, names_.node(version));
+  }
+
+  std::vector<std::string> task_ends(const std::string& version) override {
+    return ends_of(names_.node(version));
+  }
+
+  bool tasks_moved() override {
+    read_events();
+    return std::exchange(tasks_moved_, false);
+  }
+
+  const RouteWatch& routes() override {
+    read_events();
+    return watch_;
+  }
+
+  Status set_weights_by_hand(const std::map<std::string, std::uint32_t>& weights) override {
+    return alb_ ? modify_listener(weights) : update_route(weights);
+  }
+
+  void stop() override {
+    if (server_) server_->stop();
+  }
+
+ private:
+  Status start_server() {
+    mock::CloudServerOptions cloud;
+    cloud.server.port = 0;
+    cloud.server.speed = options_.speed;
+    cloud.server.seed = options_.seed;
+    cloud.program = options_.program;
+    cloud.sample_app = options_.sample_app;
+    cloud.ecs.healthy_after = kHealthyAfter;
+    cloud.ecs.provisioning = spec_.platform.task_start;
+    cloud.ecs.start_backoff = Duration{};  // the scenario says how long a new task takes
+    cloud.route_delay = spec_.platform.route_delay;
+    TRY(server_, mock::CloudServer::start(cloud));
+    return {};
+  }
+
+  void connect() {
+    clock_ = std::make_unique<MockClock>(server_->server(), options_.speed, options_.stop);
+    transport_ = aws::http_transport();
+    aws::ClientOptions client;
+    client.endpoint = server_->url();
+    client_ = std::make_unique<aws::Client>(*transport_, aws::Credentials{kAccount, "coalmine", ""},
+                                            client, *clock_, Random(options_.seed).split("client"));
+    const rollout::VersionNames versions{spec_.plan.stable, spec_.plan.canary,
+                                         names_.node(spec_.plan.stable),
+                                         names_.node(spec_.plan.canary)};
+    const rollout::CloudWatchOptions timing{spec_.platform.metric_period,
+                                            spec_.platform.metric_delay};
+    rollout::CloudWatchMetrics::Metrics find;
+    if (alb_) {
+      auto alb = std::make_unique<rollout::AlbTraffic>(
+          *client_, rollout::AlbPlace{names_.load_balancer, kListenerPort, ""}, versions);
+      find = [this, traffic = alb.get()]() -> Result<MetricsPair> {
+        TRY(const rollout::AlbArns arns, traffic->arns());
+        return MetricsPair{scaled(rollout::alb_metrics(arns.load_balancer, arns.stable)),
+                           scaled(rollout::alb_metrics(arns.load_balancer, arns.canary))};
+      };
+      traffic_ = std::move(alb);
+    } else {
+      traffic_ = std::make_unique<rollout::AppMeshTraffic>(*client_, route_name(), versions);
+      find = [this, versions]() -> Result<MetricsPair> {
+        const std::string gateway = names_.app + "-gateway";
+        return MetricsPair{
+            scaled(rollout::mesh_metrics(names_.mesh, gateway, versions.stable_target)),
+            scaled(rollout::mesh_metrics(names_.mesh, gateway, versions.canary_target))};
+      };
+    }
+    metrics_ = std::make_unique<rollout::CloudWatchMetrics>(*client_, std::move(find), timing);
+  }
+
+  using MetricsPair = std::pair<rollout::VersionMetrics, rollout::VersionMetrics>;
+  /// What takes 20 ms in the scenario takes 2 ms at speed 10, and so the gateway measures it.
+  rollout::VersionMetrics scaled(rollout::VersionMetrics metrics) const {
+    metrics.latency_units_per_s /= options_.speed;
+    return metrics;
+  }
+
+  aws::RouteName route_name() const {
+    return {names_.mesh, names_.app + "-router", names_.app + "-route"};
+  }
+
+  ProvisionSettings lab_settings() const {
+    ProvisionSettings settings;
+    settings.names = names_;
+    settings.versions.clear();
+    // Stable first: it has the traffic.
+    for (const bool stable : {true, false}) {
+      for (const world::Version& version : spec_.versions) {
+        if ((version.name == spec_.plan.stable) != stable) continue;
+        settings.versions.emplace_back(version.name, version.tasks);
+        settings.environment[version.name] = environment_of(spec_, version, options_.speed);
+      }
+    }
+    settings.port = kAppPort;
+    settings.gateway_port = gateway_port_;
+    settings.load_balancer = alb_;
+    settings.listener_port = kListenerPort;
+    const Duration timeout = alb_ ? kAlbTimeout : kMeshTimeout;
+    settings.request_timeout = from_seconds(to_seconds(timeout) / options_.speed);
+    settings.log_group = kLogGroup;
+    return settings;
+  }
+
+  // --- until everything serves -----------------------------------------------------------------
+
+  Status wait_until_serving() {
+    const auto deadline = Steady::now() + kStartLimit;
+    std::string missing;
+    while (Steady::now() < deadline) {
+      if (clock_->stopped()) return error(ErrorKind::Environment, "interrupted");
+      TRY_STATUS(complain_about_ends());
+      TRY(missing, what_is_missing());
+      if (missing.empty()) return {};
+      std::this_thread::sleep_for(kPoll);
+    }
+    return error(ErrorKind::Environment, "the lab does not serve within {}: {}",
+                 to_string(kStartLimit), missing);
+  }
+
+  /// A task that ends while the lab starts would only end again.
+  Status complain_about_ends() {
+    read_events();
+    if (!watch_.failure().empty()) {
+      return error(ErrorKind::Environment, "the {} cannot be served: {}",
+                   alb_ ? "load balancer" : "gateway", watch_.failure());
+    }
+    if (!task_stopped_) return {};
+    std::vector<std::pair<std::string, std::string>> services;
+    for (const world::Version& version : spec_.versions) {
+      services.emplace_back(version.name, names_.node(version.name));
+    }
+    services.emplace_back("the gateway", names_.app + "-gateway");
+    for (const auto& [who, service] : services) {
+      const std::vector<std::string> ends = ends_of(service);
+      if (!ends.empty()) {
+        return error(ErrorKind::Environment, "a task of {} ended while the lab started: {}", who,
+                     ends.back());
+      }
+    }
+    return {};
+  }
+
+  /// Empty once all is there.
+  Result<std::string> what_is_missing() {
+    for (const world::Version& version : spec_.versions) {
+      const auto known = watch_.healthy().find(names_.node(version.name));
+      const auto count = known == watch_.healthy().end() ? 0 : static_cast<int>(known->second);
+      if (count < version.tasks) {
+        return fmt::format("{} of {} tasks of {} are healthy to the gateway", count, version.tasks,
+                           version.name);
+      }
+    }
+    TRY(host_, find_host());
+    if (host_.empty()) return std::string("no task of the gateway runs");
+    TRY(const auto client,
+        net::Client::open(fmt::format("http://{}:{}", host_, port()), kFirstAnswer));
+    const auto answer = client->send(net::Request{});
+    // Any answer of a version will do: it may be faulty from the beginning.
+    if (answer && answer->headers.has("X-Served-Version")) return std::string();
+    return answer ? fmt::format("the gateway answers {} {}", answer->status, answer->body)
+                  : answer.error().message;
+  }
+
+  Result<std::string> find_host() {
+    if (alb_) {
+      TRY(const auto balancer, aws::describe_load_balancer(*client_, names_.load_balancer));
+      return balancer.dns_name;
+    }
+    TRY(const auto tasks, running_tasks(*client_, names_.cluster, names_.app + "-gateway"));
+    return tasks.empty() ? std::string() : tasks.front().address;
+  }
+
+  // --- while it runs ---------------------------------------------------------------------------
+
+  void read_events() {
+    const mock::EventHub::Batch batch = server_->server().events().read(last_event_);
+    for (const mock::EventHub::Event& event : batch.events) {
+      last_event_ = event.id;
+      if (event.json.find("\"task.") != std::string::npos) {
+        tasks_moved_ = true;
+        task_stopped_ |= event.json.find("\"task.stopping\"") != std::string::npos;
+      }
+      watch_.see(event.json);
+    }
+  }
+
+  std::vector<std::string> ends_of(const std::string& service) {
+    return reasons_of_stopped_tasks(*client_, names_.cluster, service, kLogGroup)
+        .value_or(std::vector<std::string>{});
+  }
+
+  Status update_route(const std::map<std::string, std::uint32_t>& weights) {
+    TRY(Json spec, aws::describe_route_spec(*client_, route_name()));
+    Json* targets = aws::weighted_targets(spec);
+    if (targets == nullptr) return error(ErrorKind::Failed, "the route has no weighted targets");
+    for (Json& target : *targets) {
+      for (const auto& [version, weight] : weights) {
+        if (get_string(target, "virtualNode") == names_.node(version)) target["weight"] = weight;
+      }
+    }
+    return aws::update_route_spec(*client_, route_name(), spec);
+  }
+
+  Status modify_listener(const std::map<std::string, std::uint32_t>& weights) {
+    TRY(const auto balancer, aws::describe_load_balancer(*client_, names_.load_balancer));
+    TRY(const auto place, aws::describe_listener(*client_, balancer, kListenerPort));
+    std::map<std::string, int> by_group;
+    for (const auto& [version, weight] : weights) {
+      TRY(const auto group, aws::describe_target_group(*client_, names_.node(version)));
+      by_group[group.arn] = static_cast<int>(weight);
+    }
+    TRY(const Json actions, aws::with_forward_weights(*place.actions, by_group));
+    return aws::modify_actions(*client_, place, actions);
+  }
+
+  const world::Spec& spec_;
+  const LabCloudOptions options_;
+  const bool alb_;
+  const LabNames names_;
+  const int gateway_port_ = 9080;
+  RouteWatch watch_;
+  std::uint64_t last_event_ = 0;
+  bool tasks_moved_ = false;
+  bool task_stopped_ = false;
+  std::string host_;
+  std::unique_ptr<mock::CloudServer> server_;
+  std::unique_ptr<MockClock> clock_;
+  std::unique_ptr<aws::Transport> transport_;
+  std::unique_ptr<aws::Client> client_;
+  std::unique_ptr<rollout::TrafficAdapter> traffic_;
+  std::unique_ptr<rollout::MetricsSource> metrics_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LabCloud>> LabCloud::start(const world::Spec& spec,
+                                                  const LabCloudOptions& options) {
+  auto cloud = std::make_unique<RunningCloud>(spec, options);
+  TRY_STATUS(cloud->open());
+  return std::unique_ptr<LabCloud>(std::move(cloud));
+}
+
+}  // namespace coalmine::lab

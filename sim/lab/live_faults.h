@@ -1,0 +1,51 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sim/core/result.h"
+#include "sim/engine/world/world.h"
+#include "sim/lab/lab_tasks.h"
+
+namespace coalmine::lab {
+
+/// What the sample app of a version is told: its latency and these faults, as --fault and
+/// PUT /fault take them. All times are divided by `speed`.
+std::string fault_text(const world::Spec& spec, const world::Version& version,
+                       const std::vector<world::Fault>& faults, double speed);
+
+/// The environment that makes a container behave like the version from the beginning: FAULT,
+/// PATIENCE, and its limits CAPACITY, CONCURRENCY and QUEUE where it has some.
+std::map<std::string, std::string> environment_of(const world::Spec& spec,
+                                                  const world::Version& version, double speed);
+
+/// Replaces what is wrong with the task, by PUT /fault. Errors (Environment): it does not answer,
+/// or refuses the text.
+Status put_faults(const LabTask& task, int port, const std::string& text);
+
+/// The faults in force by version, and which tasks know of them.
+class FaultBoard {
+ public:
+  FaultBoard(const world::Spec& spec, double speed);
+
+  void begin(std::size_t version, std::size_t event, const world::Fault& fault);
+  void end(std::size_t version, std::size_t event);
+  /// Tells every task that has heard something else. A task that is new knows its environment.
+  Status tell(std::size_t version, const std::vector<LabTask>& tasks, int port);
+
+ private:
+  struct Board {
+    std::vector<std::pair<std::size_t, world::Fault>> active;  ///< by event of the scenario
+    std::string at_start;                                      ///< what the environment says
+    std::string text;                                          ///< what holds now
+    std::map<std::string, std::string> told;                   ///< by task
+  };
+  void rewrite(std::size_t version);
+
+  const world::Spec& spec_;
+  double speed_;
+  std::vector<Board> boards_;
+};
+
+}  // namespace coalmine::lab

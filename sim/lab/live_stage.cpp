@@ -1,0 +1,178 @@
+#include "sim/lab/live_stage.h"
+
+#include <algorithm>
+#include <thread>
+
+namespace coalmine::lab {
+namespace {
+
+constexpr Duration kSlice = std::chrono::milliseconds{50};  ///< how long news goes unnoticed
+/// A gateway that has not adopted weights by then, real time beyond the route delay, never will.
+constexpr Duration kSettleLimit = std::chrono::seconds{10};
+
+}  // namespace
+
+LiveStage::LiveStage(const world::Spec& spec, LabCloud& cloud, world::Recorder& recorder,
+                     double speed, const std::atomic<bool>* stop)
+    : spec_(spec),
+      cloud_(cloud),
+      recorder_(recorder),
+      speed_(speed),
+      stop_(stop),
+      start_(recorder.record().start),
+      faults_(spec, speed),
+      watched_(spec.versions.size()) {
+  watch_tasks(start_);
+}
+
+// --- time --------------------------------------------------------------------------------------
+
+void LiveStage::sleep_until(TimePoint t) {
+  t = std::min(t, start_ + spec_.limit);
+  while (!stopped()) {
+    happen();
+    const TimePoint at = now();
+    if (at >= t) return;
+    const TimePoint wake = std::min(t, next_event());
+    const Duration real = from_seconds(to_seconds(std::max(wake - at, Duration{})) / speed_);
+    std::this_thread::sleep_for(std::min(real, kSlice));
+  }
+}
+
+void LiveStage::settle() {
+  const auto limit = std::chrono::steady_clock::now() + kSettleLimit +
+                     std::chrono::duration_cast<Duration>(spec_.platform.route_delay / speed_);
+  while (!stopped() && std::chrono::steady_clock::now() < limit) {
+    watch_routes();
+    if (cloud_.routes().settled()) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+}
+
+TimePoint LiveStage::next_event() const {
+  TimePoint next = kNever;
+  if (next_begin_ < spec_.events.size()) next = start_ + spec_.events[next_begin_].at;
+  if (!ends_.empty()) next = std::min(next, ends_.begin()->first);
+  return next;
+}
+
+/// Everything that is due by now.
+void LiveStage::happen() {
+  const TimePoint at = now();
+  for (; next_begin_ < spec_.events.size() && start_ + spec_.events[next_begin_].at <= at;
+       ++next_begin_) {
+    begin_event(next_begin_, at);
+  }
+  for (auto it = ends_.begin(); it != ends_.end() && it->first <= at; it = ends_.erase(it)) {
+    end_fault(it->second, at);
+  }
+  watch_routes();
+  if (cloud_.tasks_moved()) watch_tasks(at);
+}
+
+// --- operators ---------------------------------------------------------------------------------
+
+std::optional<rollout::Operator> LiveStage::take(TimePoint at) {
+  for (; next_operator_ < spec_.events.size(); ++next_operator_) {
+    const world::Event& event = spec_.events[next_operator_];
+    if (start_ + event.at > at) return std::nullopt;
+    const auto* speaks = std::get_if<world::OperatorSpeaks>(&event.what);
+    if (speaks == nullptr) continue;
+    ++next_operator_;
+    return rollout::Operator{world::to_command(speaks->command), speaks->reason, Percent{}};
+  }
+  return std::nullopt;
+}
+
+TimePoint LiveStage::next(TimePoint) const {
+  for (std::size_t i = next_operator_; i < spec_.events.size(); ++i) {
+    if (std::holds_alternative<world::OperatorSpeaks>(spec_.events[i].what)) {
+      return start_ + spec_.events[i].at;
+    }
+  }
+  return kNever;
+}
+
+// --- what the scenario makes happen ------------------------------------------------------------
+
+void LiveStage::begin_event(std::size_t index, TimePoint at) {
+  const world::Event& event = spec_.events[index];
+  if (const auto* foreign = std::get_if<world::ForeignWeights>(&event.what)) {
+    const Status set = cloud_.set_weights_by_hand(foreign->weights);
+    const std::string done = set ? "" : fmt::format(" (refused: {})", set.error().message);
+    recorder_.note(at, "weights.foreign",
+                   {{"what", world::render_weights(spec_, foreign->weights) +
+                                 " set by somebody else" + done}});
+  }
+  const auto* inject = std::get_if<world::InjectFault>(&event.what);
+  if (inject == nullptr) return;
+  const std::size_t v = world::version_index(spec_, inject->target).value_or(0);
+  faults_.begin(v, index, inject->fault);
+  note_fault(at, "fault.began", *inject, tell(v));
+  if (inject->length) ends_.emplace(start_ + event.at + *inject->length, index);
+}
+
+void LiveStage::end_fault(std::size_t index, TimePoint at) {
+  const auto& inject = std::get<world::InjectFault>(spec_.events[index].what);
+  const std::size_t v = world::version_index(spec_, inject.target).value_or(0);
+  faults_.end(v, index);
+  note_fault(at, "fault.ended", inject, tell(v));
+}
+
+void LiveStage::note_fault(TimePoint at, std::string name, const world::InjectFault& inject,
+                           const Status& applied) {
+  std::string what = world::describe(inject.fault, inject.target);
+  if (!applied) what += " (" + applied.error().message + ")";
+  recorder_.note(at, std::move(name), {{"what", what}});
+}
+
+Status LiveStage::tell(std::size_t version) {
+  TRY(const std::vector<LabTask> tasks, cloud_.tasks(spec_.versions[version].name));
+  return faults_.tell(version, tasks, kAppPort);
+}
+
+// --- what is seen ------------------------------------------------------------------------------
+
+void LiveStage::watch_tasks(TimePoint at) {
+  for (std::size_t v = 0; v < spec_.versions.size(); ++v) {
+    const std::string& name = spec_.versions[v].name;
+    const auto tasks = cloud_.tasks(name);
+    if (!tasks) continue;
+    Watched& watched = watched_[v];
+    const bool first = watched.addresses.empty() && watched.ends == 0;
+    const std::vector<std::string> ends = cloud_.task_ends(name);
+    for (; watched.ends < ends.size(); ++watched.ends) {
+      recorder_.note(at, "task.crashed",
+                     {{"what", fmt::format("a task of {}: {}", name, ends[watched.ends])}});
+    }
+    std::map<std::string, std::string> addresses;
+    for (const LabTask& task : *tasks) {
+      if (!first && !watched.addresses.contains(task.arn)) {
+        recorder_.note(at, "task.started", {{"what", fmt::format("a task of {}", name)}});
+      }
+      addresses[task.arn] = task.address;
+    }
+    watched.addresses = std::move(addresses);
+    // A task that ECS started anew knows only what its environment says.
+    if (const Status told = faults_.tell(v, *tasks, kAppPort); !told) {
+      recorder_.note(at, "fault.untold", {{"what", told.error().message}});
+    }
+  }
+}
+
+void LiveStage::watch_routes() {
+  const std::vector<RouteChange>& changes = cloud_.routes().changes();
+  for (; noted_changes_ < changes.size() && changes[noted_changes_].adopted; ++noted_changes_) {
+    if (spec_.platform.route_delay == Duration{}) continue;  // it is told with the weights
+    std::map<std::string, std::uint32_t> weights;
+    for (const world::Version& version : spec_.versions) {
+      const auto at = changes[noted_changes_].weights.find(cloud_.target(version.name));
+      if (at != changes[noted_changes_].weights.end()) weights[version.name] = at->second;
+    }
+    recorder_.note(
+        *changes[noted_changes_].adopted, "routes.live",
+        {{"what", world::render_weights(spec_, weights) + "    in force at the gateway"}});
+  }
+}
+
+}  // namespace coalmine::lab

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "sim/core/clock.h"
+#include "sim/engine/world/recorder.h"
+#include "sim/engine/world/world.h"
+#include "sim/lab/lab_cloud.h"
+#include "sim/lab/live_faults.h"
+#include "sim/rollout/driver.h"
+
+namespace coalmine::lab {
+
+/// The rollout's clock and operators in a live run: while the rollout sleeps, the scenario's
+/// `when` happens, and what the tasks and the gateway do is noted. One thread.
+class LiveStage : public Clock, public rollout::OperatorSource {
+ public:
+  /// Time begins now. All arguments must outlive the object.
+  LiveStage(const world::Spec& spec, LabCloud& cloud, world::Recorder& recorder, double speed,
+            const std::atomic<bool>* stop);
+
+  TimePoint now() override { return cloud_.clock().now(); }
+  /// Returns early at the scenario's limit and when the run is stopped.
+  void sleep_until(TimePoint t) override;
+  std::optional<rollout::Operator> take(TimePoint now) override;
+  TimePoint next(TimePoint now) const override;
+
+  TimePoint start() const { return start_; }
+  bool stopped() const { return stop_ != nullptr && stop_->load(); }
+  /// Waits until the gateway has adopted the newest weights, for a limited time.
+  void settle();
+
+ private:
+  struct Watched {
+    std::map<std::string, std::string> addresses;  ///< of running tasks, by ARN
+    std::size_t ends = 0;                          ///< that have been noted
+  };
+  TimePoint next_event() const;
+  void happen();
+  void begin_event(std::size_t index, TimePoint at);
+  void end_fault(std::size_t index, TimePoint at);
+  void note_fault(TimePoint at, std::string name, const world::InjectFault& inject,
+                  const Status& applied);
+  Status tell(std::size_t version);
+  void watch_tasks(TimePoint at);
+  void watch_routes();
+
+  const world::Spec& spec_;
+  LabCloud& cloud_;
+  world::Recorder& recorder_;
+  const double speed_;
+  const std::atomic<bool>* const stop_;
+  const TimePoint start_;
+  FaultBoard faults_;
+  std::size_t next_begin_ = 0, next_operator_ = 0;
+  std::multimap<TimePoint, std::size_t> ends_;
+  std::vector<Watched> watched_;   ///< by version
+  std::size_t noted_changes_ = 1;  ///< of the routes; the first table is no change
+};
+
+}  // namespace coalmine::lab

@@ -1,0 +1,141 @@
+// From what the load generator saw to the record.
+#include "sim/lab/tally.h"
+
+#include <gtest/gtest.h>
+
+namespace coalmine::lab {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using world::Ending;
+
+world::Spec two_versions() {
+  world::Spec spec;
+  spec.versions.resize(2);
+  spec.versions[0].name = "v1";
+  spec.versions[1].name = "v2";
+  spec.plan.stable = "v1";
+  spec.plan.canary = "v2";
+  spec.platform.metric_period = seconds{10};
+  return spec;
+}
+
+const std::vector<std::string> kTargets = {"app-v1", "app-v2"};
+
+LoadSample sample(int status, const char* version, const char* reason = "") {
+  LoadSample made;
+  made.due = milliseconds{100};
+  made.sent = milliseconds{110};
+  made.latency = milliseconds{20};
+  made.status = status;
+  made.version = version;
+  made.reason = reason;
+  return made;
+}
+
+struct JudgeCase {
+  const char* name;
+  LoadSample sample;
+  int version;
+  Ending ending;
+};
+
+class Judge : public testing::TestWithParam<JudgeCase> {};
+
+TEST_P(Judge, SaysWhoServedItAndHowItEnded) {
+  const Seen seen = judge(GetParam().sample, two_versions(), kTargets, 10);
+  EXPECT_EQ(seen.version, GetParam().version);
+  EXPECT_EQ(seen.ending, GetParam().ending);
+  EXPECT_EQ(seen.due, seconds{1}) << "scenario time";
+  EXPECT_EQ(seen.sent, milliseconds{1100});
+  EXPECT_EQ(seen.latency, milliseconds{200});
+}
+
+LoadSample truncated() {
+  LoadSample made = sample(0, "v2");
+  made.truncated = true;
+  return made;
+}
+LoadSample wrong() {
+  LoadSample made = sample(200, "v2");
+  made.wrong = true;
+  return made;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Samples, Judge,
+    testing::Values(
+        JudgeCase{"Served", sample(200, "v1"), 0, Ending::Ok},
+        JudgeCase{"ErrorOfTheVersion", sample(500, "v2"), 1, Ending::Error},
+        JudgeCase{"BrokenConnection",
+                  sample(503, "",
+                         "127.1.1.2:9000 (target app-v2) closed the connection before its answer"),
+                  1, Ending::Reset},
+        JudgeCase{"GatewayTimeout", sample(504, "", "target app-v2 did not answer within 1.5s"), 1,
+                  Ending::Timeout},
+        JudgeCase{"Truncated", truncated(), 1, Ending::Truncated},
+        JudgeCase{"WrongBody", wrong(), 1, Ending::Wrong},
+        JudgeCase{"NoInstance", sample(503, "", "app-v2 has no instance"), -1, Ending::Dropped},
+        JudgeCase{"NoAnswer", sample(0, ""), -1, Ending::Dropped}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+Seen seen(int sent_ms, int version, int latency_ms = 20) {
+  Seen one;
+  one.due = one.sent = milliseconds{sent_ms};
+  one.latency = milliseconds{latency_ms};
+  one.version = version;
+  one.ending = version < 0 ? Ending::Dropped : Ending::Ok;
+  return one;
+}
+
+world::Record counted(std::vector<Seen> all, bool promotion = false) {
+  const world::Spec spec = two_versions();
+  world::Record record;
+  record.versions.resize(2);
+  const std::vector<InForce> in_force = {{Duration{}, seconds{5}, {100, 0}, false},
+                                         {seconds{6}, seconds{20}, {50, 50}, promotion}};
+  count_up(spec, 1, std::move(all), in_force, seconds{20}, milliseconds{250}, record);
+  return record;
+}
+
+TEST(Tally, SpansAreCutAtChangesAndMetricPeriods) {
+  const world::Record record = counted({});
+  std::vector<std::pair<Duration, std::size_t>> spans;
+  for (const world::Span& span : record.spans) spans.emplace_back(span.begin, span.weights.size());
+  EXPECT_EQ(spans, (std::vector<std::pair<Duration, std::size_t>>{
+                       {Duration{}, 2}, {seconds{5}, 0}, {seconds{6}, 2}, {seconds{10}, 2}}));
+}
+
+TEST(Tally, ARequestThatMayHaveBeenPickedDuringAChangeBelongsToNeitherSide) {
+  const world::Record record =
+      counted({seen(4000, 0), seen(4990, 1), seen(5500, 1), seen(6010, 1), seen(4800, 0, 1000)});
+  EXPECT_EQ(record.spans[0].versions[0].requests, 1u) << "only the one at 4 s is certain";
+  EXPECT_EQ(record.spans[0].versions[1].requests, 0u);
+  EXPECT_EQ(record.spans[1].versions[1].requests, 2u);
+  EXPECT_EQ(record.spans[1].versions[0].requests, 1u);
+  EXPECT_EQ(record.spans[2].versions[1].requests, 1u);
+}
+
+TEST(Tally, ASlowAnswerDoesNotMakeThePickUncertainForLong) {
+  const world::Record record = counted({seen(4000, 1, 3000)});
+  EXPECT_EQ(record.spans[0].versions[1].requests, 1u);
+}
+
+TEST(Tally, EverythingIsCountedOnce) {
+  const world::Record record = counted({seen(1000, 0), seen(7000, 1), seen(8000, -1)});
+  EXPECT_EQ(record.versions[0].requests, 1u);
+  EXPECT_EQ(record.versions[1].requests, 1u);
+  EXPECT_EQ(record.dropped, 1u);
+  EXPECT_EQ(record.first_canary, seconds{7});
+  EXPECT_EQ(record.last_canary, seconds{7});
+  EXPECT_EQ(record.blast_users, 1u);
+  EXPECT_EQ(record.max_canary_share, 0.5);
+}
+
+TEST(Tally, ThePromotionIsNoStepOnTheWay) {
+  EXPECT_EQ(counted({}, true).max_canary_share, 0);
+}
+
+}  // namespace
+}  // namespace coalmine::lab
