@@ -1,30 +1,52 @@
 """The same scenario files in virtual time and live on loopback: same outcome, same order of
 states, and in each step a canary share that the weight explains.
 
+The scenarios are built so that chance decides nothing but the shares. Two of those that ship
+with coalmine have a test that is wrong in one of some hundred runs, as good tests are; they are
+played with one that is practically never wrong.
+
 usage: live_and_virtual_test.py COALMINE
 """
 
-import glob
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
 
-SIGMAS = 5
-# Live errors are chance, and the scenarios' tests may roll a healthy canary back by mistake with
-# probability alpha = 0.01: so often in a row is no mistake any more.
-ATTEMPTS = 3
+SIGMAS = 6
 SPEED = "10"
+FOLDERS = ["scenarios", "tests/e2e/scenarios"]
+HEALTHY = ["healthy-canary-is-promoted", "operator-rolls-back-at-50-percent"]
+# The three that ship and those of this test.
+WANTED = 10
+
+
+def gather(folder):
+    """Copies of the scenario files; returns how many."""
+    count = 0
+    for source in FOLDERS:
+        for name in sorted(os.listdir(source)):
+            if not name.endswith(".yaml"):
+                continue
+            with open(os.path.join(source, name), encoding="utf-8") as file:
+                text = file.read()
+            if name[:-len(".yaml")] in HEALTHY:
+                assert "alpha: 0.01" in text, f"{name} has another test now"
+                text = text.replace("alpha: 0.01", "alpha: 0.0000001")
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+            count += 1
+    return count
 
 
 def replay(program, folder, *options):
     report = f"{folder}/report.json"
-    # The first three; the library below them has hours that nobody wants to wait for.
-    files = sorted(glob.glob("scenarios/*.yaml"))
-    done = subprocess.run([program, "run", *files, "--report", f"json={report}", *options],
-                          capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, f"{options}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    done = subprocess.run([program, "run", folder, "--report", f"json={report}", *options],
+                          capture_output=True, text=True, timeout=800)
+    print(done.stdout, done.stderr, sep="\n")
+    assert done.returncode == 0, f"{options}: exit {done.returncode}"
     with open(report, encoding="utf-8") as file:
         return {one["name"]: one for one in json.load(file)["scenarios"]}
 
@@ -34,6 +56,8 @@ def states(result):
 
 
 def assert_shares(result):
+    if result["metrics"]["dropped_requests"] > 0:
+        return  # no version was there for some of the requests: the weights alone do not explain
     for step in result["metrics"]["steps"]:
         total, weight = step["requests"], step["weight"]
         deviation = math.sqrt(total * weight * (1 - weight))
@@ -42,11 +66,10 @@ def assert_shares(result):
 
 
 def compare(virtual, live):
-    assert virtual.keys() == live.keys() and virtual, (virtual.keys(), live.keys())
     for name, modelled in virtual.items():
         real = live[name]
         assert real["mode"] == "live" and modelled["mode"] == "virtual"
-        assert real["outcome"] == modelled["outcome"], (name, real["outcome"])
+        assert real["outcome"] == modelled["outcome"], (name, real["outcome"], real["reason"])
         assert states(real) == states(modelled), (name, states(real), states(modelled))
         assert_shares(modelled)
         assert_shares(real)
@@ -56,15 +79,12 @@ def compare(virtual, live):
 def main():
     program = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
+        count = gather(folder)
+        assert count >= WANTED, f"{count} scenario files"
         virtual = replay(program, folder)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                compare(virtual, replay(program, folder, "--live", "--speed", SPEED))
-                return
-            except AssertionError as difference:
-                print(f"attempt {attempt}: {difference}")
-                if attempt == ATTEMPTS:
-                    raise
+        live = replay(program, folder, "--live", "--speed", SPEED)
+        assert virtual.keys() == live.keys() and len(virtual) == count
+        compare(virtual, live)
 
 
 if __name__ == "__main__":
