@@ -51,13 +51,6 @@ struct Draft {
   AnalysisSpec spec;
 };
 
-const YamlNode& value_of(const YamlNode& node, std::string_view key) {
-  for (const auto& [name, value] : node.pairs) {
-    if (name.text == key) return value;
-  }
-  return node;
-}
-
 /// Refuses the keys of other tests.
 bool keys_fit(const YamlNode& node, Reader& reader, const Draft& d) {
   using T = TestName;
@@ -205,7 +198,7 @@ bool make_test(const YamlNode& node, Reader& reader, Draft& d) {
   const double alpha = d.alpha.value_or(0.01);
   switch (d.test) {
     case TestName::ErrorShare:
-      d.spec.test = rollout::ErrorShareTest{alpha, 1, 1};
+      d.spec.test = rollout::ErrorShareTest{.alpha = alpha};
       return true;
     case TestName::Threshold:
       return make_threshold(node, reader, d);
@@ -353,6 +346,13 @@ void judge_keys(ObjectRule<Draft>& rule) {
 }
 
 }  // namespace
+
+const YamlNode& value_of(const YamlNode& node, std::string_view key) {
+  for (const auto& [name, value] : node.pairs) {
+    if (name.text == key) return value;
+  }
+  return node;
+}
 
 Rule<AnalysisSpec> analysis_rule() {
   ObjectRule<Draft> rule = basic_keys();

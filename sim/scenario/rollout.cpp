@@ -50,14 +50,6 @@ Rule<rollout::Step> step_rule() {
   return converted<rollout::Step>(std::move(choice), to_step);
 }
 
-/// Where the key's value stands, for errors; the map itself without it.
-const YamlNode& value_of(const YamlNode& node, std::string_view key) {
-  for (const auto& [name, value] : node.pairs) {
-    if (name.text == key) return value;
-  }
-  return node;
-}
-
 }  // namespace
 
 Rule<Rollout> rollout_rule() {

@@ -47,6 +47,8 @@ struct Rollout {
 Rule<Given> given_rule();
 Rule<Rollout> rollout_rule();
 Rule<rollout::AnalysisSpec> analysis_rule();
+/// Where the key's value stands, for errors; the map itself without it.
+const YamlNode& value_of(const YamlNode& node, std::string_view key);
 Rule<std::vector<world::Event>> when_rule();
 Rule<std::vector<Check>> then_rule();
 

@@ -71,7 +71,7 @@ void error_share_healthy_seeds(benchmark::State& state) {
     const Random root(1);
     for (int seed = 0; seed < kSeeds; ++seed) {
       Random random = root.split(static_cast<std::uint64_t>(seed));
-      ErrorShare test(ErrorShareTest{.01, 1, 1});
+      ErrorShare test(ErrorShareTest{});
       bool alarm = false;
       for (const Step& step : kSteps) {
         const std::uint64_t errors = random.poisson(100 * .001 * step.seconds);
@@ -102,7 +102,7 @@ void error_share_faulty_seeds(benchmark::State& state, double bad) {
     const Random root(2);
     for (int seed = 0; seed < kSeeds; ++seed) {
       Random random = root.split(static_cast<std::uint64_t>(seed));
-      ErrorShare test(ErrorShareTest{.01, 1, 1});
+      ErrorShare test(ErrorShareTest{});
       while (test.verdict() != Verdict::Fail) {
         const bool canary = random.bernoulli(.01);
         total += canary ? 1 : 0;

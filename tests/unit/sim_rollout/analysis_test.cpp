@@ -105,7 +105,7 @@ TEST(ErrorShare, FindsAFivePercentFaultWithinFiftyCanaryRequestsOnAverage) {
   const Random root(11);
   for (int run = 0; run < runs; ++run) {
     Random random = root.split(static_cast<std::uint64_t>(run));
-    ErrorShare test(ErrorShareTest{.01, 1, 1});
+    ErrorShare test(ErrorShareTest{});
     std::uint64_t canary_requests = 0;
     bool found = false;
     while (!found && canary_requests < 5000) {
