@@ -108,6 +108,7 @@ int exit_code_of(const rollout::RolloutEnd& end) {
       return kPassed;
     case Outcome::RolledBack:
     case Outcome::Aborted:
+    case Outcome::Superseded:
       return kFailed;
     case Outcome::Failed:
       return kEnvironment;
@@ -183,8 +184,10 @@ Result<int> dry_run(const RolloutCommand& command, RolloutTarget& target) {
                       call.operation, dump_json(*call.input)));
     } else if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) {
       say(fmt::format("bake      {}", to_string(bake->length)));
-    } else {
+    } else if (std::holds_alternative<rollout::Pause>(step.what)) {
       say("pause     until an operator resumes");
+    } else {
+      say("checks    until all have passed");
     }
   }
   return kPassed;

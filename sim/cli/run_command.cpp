@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "sim/cli/verb.h"
+#include "sim/scenario/plan_source.h"
+#include "sim/scenario/plan_text.h"
 #include "sim/scenario/report.h"
 #include "sim/scenario/runs.h"
 #include "sim/scenario/scenario.h"
@@ -27,8 +29,9 @@ std::string read(const std::string& path) {
 }
 
 /// Every file's problems are printed, not only the first file's.
+/// Warnings are for those who ask (`validate`).
 int load_all(const std::vector<std::string>& paths, std::vector<scenario::Scenario>& scenarios,
-             std::ostream& err) {
+             std::ostream& err, bool warn = false) {
   const auto files = scenario::find_scenario_files(paths);
   if (!files) return complain(files.error(), err);
   int code = kPassed;
@@ -37,6 +40,9 @@ int load_all(const std::vector<std::string>& paths, std::vector<scenario::Scenar
     for (const Error& problem : loaded.problems) {
       err << scenario::render_problem(problem, read(file));
       code = std::max(code, exit_code(problem));
+    }
+    for (std::size_t i = 0; warn && i < loaded.warnings.size(); ++i) {
+      err << scenario::render_warning(loaded.warnings[i], read(file));
     }
     if (loaded.scenario) scenarios.push_back(*std::move(loaded.scenario));
   }
@@ -110,6 +116,9 @@ int run_scenarios(const RunArguments& arguments, const Worlds& worlds, std::ostr
   if (!plan) return complain(plan.error(), err);
   std::vector<scenario::Scenario> scenarios;
   if (const int code = load_all(arguments.paths, scenarios, err); code != kPassed) return code;
+  if (!arguments.plan.empty()) {
+    if (const int code = use_plan(arguments.plan, scenarios, err); code != kPassed) return code;
+  }
   std::erase_if(scenarios, [&arguments](const scenario::Scenario& s) {
     return s.name.find(arguments.filter) == std::string::npos &&
            s.file.find(arguments.filter) == std::string::npos;
@@ -147,13 +156,53 @@ int run_scenarios(const RunArguments& arguments, const Worlds& worlds, std::ostr
 int validate_scenarios(const std::vector<std::string>& paths, std::ostream& out,
                        std::ostream& err) {
   std::vector<scenario::Scenario> scenarios;
-  const int code = load_all(paths, scenarios, err);
+  const int code = load_all(paths, scenarios, err, true);
   for (const scenario::Scenario& scenario : scenarios) {
     out << fmt::format("{}: ok, {} ({} steps, {} events, {} checks)\n", scenario.file,
                        scenario.name, scenario.spec.plan.steps.size(), scenario.spec.events.size(),
                        scenario.checks.size());
   }
   return code;
+}
+
+namespace {
+
+int tell(const std::vector<Error>& problems, const std::vector<Error>& warnings,
+         std::string_view text, std::ostream& err) {
+  int code = kPassed;
+  for (const Error& problem : problems) {
+    err << scenario::render_problem(problem, text);
+    code = std::max(code, exit_code(problem));
+  }
+  for (const Error& warning : warnings) err << scenario::render_warning(warning, text);
+  return code;
+}
+
+}  // namespace
+
+int use_plan(const std::string& kind_and_file, std::vector<scenario::Scenario>& scenarios,
+             std::ostream& err) {
+  const scenario::LoadedPlan loaded = scenario::load_plan(kind_and_file);
+  if (const int code = tell(loaded.problems, loaded.warnings, loaded.text, err); code != kPassed) {
+    return code;
+  }
+  int code = kPassed;
+  for (scenario::Scenario& one : scenarios) {
+    const scenario::PlanUse use = scenario::use_plan(one, *loaded.choice);
+    code = std::max(code, tell(use.problems, use.warnings, {}, err));
+  }
+  return code;
+}
+
+int import_plan(const std::string& kind_and_file, std::ostream& out, std::ostream& err) {
+  const scenario::LoadedPlan loaded = scenario::load_plan(kind_and_file);
+  if (const int code = tell(loaded.problems, loaded.warnings, loaded.text, err); code != kPassed) {
+    return code;
+  }
+  out << "# from " << kind_and_file << "\n";
+  for (const std::string& note : loaded.choice->notes) out << "# " << note << "\n";
+  out << scenario::render_plan(loaded.choice->plan);
+  return kPassed;
 }
 
 int print_schema(std::ostream& out) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/engine/world/world.h"
+#include "sim/scenario/scenario.h"
 
 namespace coalmine::cli {
 
@@ -21,6 +22,7 @@ struct RunArguments {
   int jobs = 0;                      ///< 0: one per core
   std::string shard;                 ///< "I/N"; empty: all
   std::string filter;                ///< part of the name or file
+  std::string plan;                  ///< KIND:FILE instead of the scenarios' plans; empty: theirs
   std::vector<std::string> reports;  ///< KIND=FILE
   std::string journal;               ///< folder
   bool color = false;
@@ -38,6 +40,12 @@ int run_scenarios(const RunArguments& arguments, const Worlds& worlds, std::ostr
                   std::ostream& err);
 /// Checks files without running them.
 int validate_scenarios(const std::vector<std::string>& paths, std::ostream& out, std::ostream& err);
+/// Replaces the scenarios' plans by that of KIND:FILE, with all problems and warnings on `err`.
+/// Returns the exit code.
+int use_plan(const std::string& kind_and_file, std::vector<scenario::Scenario>& scenarios,
+             std::ostream& err);
+/// Prints the scenario part that KIND:FILE is: its rollout, and alarms that it only names.
+int import_plan(const std::string& kind_and_file, std::ostream& out, std::ostream& err);
 /// Prints the JSON Schema of scenario files.
 int print_schema(std::ostream& out);
 

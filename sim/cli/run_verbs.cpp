@@ -84,6 +84,9 @@ void declare_run(Options& options, RunOptionsTyped& typed) {
                   "scenarios at a time; the results are the same (default 0: one per core)");
   options.text("--shard", arguments.shard, "only the I-th of N equal parts, as in 1/4");
   options.text("--filter", arguments.filter, "only scenarios whose name or file contains this");
+  options.text("--plan", arguments.plan,
+               "KIND:FILE, a plan instead of the scenarios' own plan, analyses and checks; KIND is "
+               "coalmine, flagger, argo, ecs, codedeploy or properties");
   options.texts("--report", arguments.reports,
                 "write a report: junit, json, markdown or github; repeatable");
   options.text("--journal", arguments.journal, "write each run's journal into this folder");
@@ -110,6 +113,27 @@ Verb validate_verb() {
             options.positionals("PATH", *paths, true, "scenario files or folders");
           },
           [paths] { return validate_scenarios(*paths, std::cout, std::cerr); }};
+}
+
+Verb import_verb() {
+  auto plan = std::make_shared<std::vector<std::string>>();
+  return {"import",
+          "Print the scenario part that a plan of Flagger, Argo Rollouts, ECS or CodeDeploy is.",
+          "coalmine import flagger:canary.yaml\n"
+          "coalmine import codedeploy:CodeDeployDefault.ECSCanary10Percent5Minutes",
+          [plan](Options& options) {
+            options.positionals("KIND:FILE", *plan, true,
+                                "one plan; KIND is coalmine, flagger, argo, ecs, codedeploy or "
+                                "properties (app.properties.json)");
+          },
+          [plan] {
+            if (plan->size() != 1) {
+              return complain(
+                  Error{fmt::format("one plan is imported at a time, found {}", plan->size()),
+                        ErrorKind::Invalid, std::nullopt});
+            }
+            return import_plan(plan->front(), std::cout, std::cerr);
+          }};
 }
 
 Verb schema_verb() {

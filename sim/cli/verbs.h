@@ -13,6 +13,7 @@ Verb compare_verb();
 Verb merge_verb();
 Verb explore_verb();
 Verb validate_verb();
+Verb import_verb();
 Verb schema_verb();
 Verb up_verb();
 Verb mock_aws_verb();

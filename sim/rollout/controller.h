@@ -5,7 +5,9 @@
 #include <variant>
 #include <vector>
 
+#include "sim/rollout/alarm_run.h"
 #include "sim/rollout/analysis/analysis.h"
+#include "sim/rollout/check_run.h"
 #include "sim/rollout/event.h"
 #include "sim/rollout/metrics.h"
 #include "sim/rollout/plan.h"
@@ -50,8 +52,23 @@ struct Operator {
   Percent canary;  ///< for SetWeights
 };
 
+/// A build newer than the canary has arrived.
+struct NewerRevision {
+  std::string version;
+};
+enum class HookVerdict {
+  Passed,
+  Failed,
+  Wait,  ///< a gate that is still closed; a hook that wants to be asked again
+};
+struct HookAnswered {
+  std::size_t hook = 0;  ///< of the plan
+  HookVerdict verdict = HookVerdict::Passed;
+  std::string text;
+};
+
 using Input = std::variant<Started, Restarted, WeightsApplied, WeightsFailed, Metrics,
-                           MetricsFailed, Tick, Operator>;
+                           MetricsFailed, Tick, Operator, NewerRevision, HookAnswered>;
 
 // --- what it wants done ----------------------------------------------------------------------
 
@@ -67,18 +84,24 @@ struct ReadMetrics {
 struct WakeAt {
   TimePoint at;
 };
+/// Answer with HookAnswered. Safe to repeat: a hook may be called again after a restart.
+struct CallHook {
+  std::size_t hook = 0;  ///< of the plan
+  std::string phase;     ///< "pre-step"
+};
 struct Record {
   Event event;
 };
 
-/// Promoted and Completed are good ends; the latter is a plan without a promote.
-enum class Outcome { Promoted, Completed, RolledBack, Aborted, Failed };
+/// Promoted and Completed are good ends; the latter is a plan without a promote. Superseded: rolled
+/// back to make room for a newer revision.
+enum class Outcome { Promoted, Completed, RolledBack, Aborted, Failed, Superseded };
 struct Finish {
   Outcome outcome = Outcome::Promoted;
   std::string reason;
 };
 
-using Action = std::variant<ChangeWeights, ReadMetrics, WakeAt, Record, Finish>;
+using Action = std::variant<ChangeWeights, ReadMetrics, WakeAt, CallHook, Record, Finish>;
 
 // --- what it remembers -----------------------------------------------------------------------
 
@@ -86,7 +109,8 @@ enum class Phase {
   Baseline,     ///< not started
   Shifting,     ///< weights are being set
   Baking,       ///< weights are set, analyses run
-  Paused,       ///< waiting for an operator; analyses run
+  Paused,       ///< waiting for an operator or a gate; analyses run
+  Asking,       ///< hooks are being called
   Promoting,    ///< the last shift, to 100%
   RollingBack,  ///< weights go back to stable
   Promoted,
@@ -94,6 +118,7 @@ enum class Phase {
   RolledBack,
   Aborted,
   Failed,  ///< weights could not be set, not even back: somebody must look
+  Superseded,
 };
 bool is_over(Phase phase);
 
@@ -102,6 +127,16 @@ bool is_over(Phase phase);
 struct ShareSpan {
   TimePoint from, until;
   double share = 0;
+};
+
+/// Where to go on once all hooks of a stage have passed.
+struct AfterHooks {
+  enum class What { EnterStep, Shift, Promote, Finish };
+  What what = What::EnterStep;
+  std::size_t step = 0;
+  Percent target;
+  Outcome outcome = Outcome::Completed;
+  std::string reason;
 };
 
 /// Values only: a copy is a snapshot. Made anew by folding decide() over a journal's inputs.
@@ -122,13 +157,27 @@ struct RolloutState {
   TimePoint metrics_until{};        ///< end of the last counted datapoint
   bool reading = false;             ///< metrics were asked for
   std::uint64_t step_canary_requests = 0;
-  VersionCounts stable_counts, canary_counts;  ///< counted since the start
-  std::vector<ShareSpan> shares;               ///< the last one is the present one
-  std::vector<Analysis> analyses;              ///< as in the plan
-  std::vector<bool> overruled;                 ///< failed, but ignored or resumed over
-  bool holding = false;                        ///< bake is over but no canary request was seen
-  Outcome goal = Outcome::RolledBack;          ///< of a roll-back
-  std::string reason;                          ///< of the roll-back, pause or end
+  VersionCounts stable_counts, canary_counts;   ///< counted since the start
+  std::vector<ShareSpan> shares;                ///< the last one is the present one
+  std::vector<Analysis> analyses;               ///< as in the plan
+  std::vector<bool> overruled;                  ///< failed, but ignored or resumed over
+  bool holding = false;                         ///< bake is over but no canary request was seen
+  std::vector<MetricsWindow> recent;            ///< as far back as the checks look
+  std::vector<std::optional<CheckRun>> checks;  ///< as in the plan; none: not begun
+  std::vector<CheckRun> examining;              ///< of the present Examine step
+  std::vector<bool> overruled_checks;           ///< as `overruled`
+  std::vector<AlarmRun> alarms;                 ///< those the plan watches
+  bool alarms_ignored = false;
+  TimePoint rollout_deadline = kNever;
+  TimePoint step_down_at = kNever;      ///< of a stepwise roll-back
+  std::vector<std::size_t> hooks_left;  ///< of the present stage; the first is being called
+  int hook_attempts = 0;
+  HookStage hook_stage = HookStage::PreRollout;
+  AfterHooks after_hooks;
+  bool asking_gate = false;
+  std::string newer;                   ///< a revision that waits or takes over
+  Outcome goal = Outcome::RolledBack;  ///< of a roll-back
+  std::string reason;                  ///< of the roll-back, pause or end
 };
 
 /// Actions are carried out in this order; each is safe to repeat.
@@ -142,6 +191,9 @@ inline constexpr int kMaxRollBackAttempts = 30;  ///< then it has failed: about 
 inline constexpr Duration kFirstRetry = std::chrono::seconds{1};  ///< doubles each time
 inline constexpr Duration kMaxRetry = std::chrono::seconds{30};
 
+/// Latency limits whose counts any part of the plan needs, rising, each once.
+std::vector<Duration> latency_limits(const Plan& plan);
+
 /// One step of a rollout. Same arguments, same decision, on every machine. The plan must have
 /// passed check().
 Decision decide(const Plan& plan, RolloutState state, const Input& input, TimePoint now);
@@ -149,5 +201,6 @@ Decision decide(const Plan& plan, RolloutState state, const Input& input, TimePo
 std::string_view to_string(Phase phase);      ///< "rolling-back"
 std::string_view to_string(Outcome outcome);  ///< "rolled-back"
 std::string_view to_string(Command command);  ///< "set-weights"
+std::string_view to_string(HookVerdict verdict);
 
 }  // namespace coalmine::rollout

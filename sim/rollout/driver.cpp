@@ -12,10 +12,7 @@ namespace {
 class Driver {
  public:
   Driver(const Plan& plan, RolloutState state, RolloutWorld& world)
-      : plan_(plan),
-        state_(std::move(state)),
-        world_(world),
-        limits_(latency_limits(plan.analyses)) {}
+      : plan_(plan), state_(std::move(state)), world_(world), limits_(latency_limits(plan)) {}
 
   Result<RolloutEnd> run(Input first) {
     TRY_STATUS(feed(std::move(first)));
@@ -24,6 +21,10 @@ class Driver {
       if (world_.operators != nullptr) {
         if (auto spoken = world_.operators->take(now)) {
           TRY_STATUS(feed(*spoken));
+          continue;
+        }
+        if (auto newer = world_.operators->take_newer(now)) {
+          TRY_STATUS(feed(*newer));
           continue;
         }
       }
@@ -82,6 +83,9 @@ class Driver {
       } else {
         inputs.push_back(MetricsFailed{found.error().message, kNever});
       }
+    } else if (const auto* call = std::get_if<CallHook>(&action)) {
+      TRY_STATUS(write({}, true));
+      inputs.push_back(world_.hooks->call(call->hook, plan_.hooks[call->hook], call->phase, now));
     } else if (const auto* wake = std::get_if<WakeAt>(&action)) {
       wake_ = wake->at;
     } else if (const auto* record = std::get_if<Record>(&action)) {
@@ -123,15 +127,28 @@ std::vector<Error> check_weights(const Plan& plan, const TrafficAdapter& traffic
   return errors;
 }
 
+namespace {
+
+Status can_call_hooks(const Plan& plan, const RolloutWorld& world) {
+  if (plan.hooks.empty() || world.hooks != nullptr) return {};
+  return error(plan.hooks.front().place, "the plan has hooks (\"{}\"), but nothing here calls them",
+               plan.hooks.front().name);
+}
+
+}  // namespace
+
 Result<RolloutEnd> run_rollout(const Plan& plan, RolloutWorld& world) {
-  for (const auto& errors : {check(plan), check_weights(plan, world.traffic)}) {
+  for (const auto& errors :
+       {check(plan), check_playable(plan), check_weights(plan, world.traffic)}) {
     if (!errors.empty()) return tl::unexpected(errors.front());
   }
+  TRY_STATUS(can_call_hooks(plan, world));
   TRY(const Weights actual, world.traffic.current_weights());
   return Driver(plan, RolloutState{}, world).run(Started{actual});
 }
 
 Result<RolloutEnd> resume_rollout(const Plan& plan, RolloutState state, RolloutWorld& world) {
+  TRY_STATUS(can_call_hooks(plan, world));
   TRY(const Weights actual, world.traffic.current_weights());
   return Driver(plan, std::move(state), world).run(Restarted{actual});
 }

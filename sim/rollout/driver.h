@@ -46,6 +46,19 @@ class OperatorSource {
   virtual std::optional<Operator> take(TimePoint now) = 0;
   /// Look again then at the latest; kNever if nothing will come.
   virtual TimePoint next(TimePoint now) const = 0;
+  /// A newer revision that has arrived by `now`, once.
+  virtual std::optional<NewerRevision> take_newer(TimePoint now) {
+    static_cast<void>(now);
+    return std::nullopt;
+  }
+};
+
+/// Who calls hooks. A call may take as long as the hook's timeout.
+class HookCaller {
+ public:
+  virtual ~HookCaller() = default;
+  virtual HookAnswered call(std::size_t index, const Hook& hook, const std::string& phase,
+                            TimePoint now) = 0;
 };
 
 /// Where records go. The line is durable when append returns and `durable` was asked for.
@@ -63,6 +76,7 @@ struct RolloutWorld {
   JournalSink* journal = nullptr;                        ///< none: nothing is kept
   std::function<void(const Event&)> on_event;            ///< may be empty
   std::function<void(const RolloutState&)> on_decision;  ///< after each, may be empty
+  HookCaller* hooks = nullptr;                           ///< none: a plan with hooks is refused
 };
 
 struct RolloutEnd {

@@ -74,14 +74,23 @@ std::string render(const Event& event, TimePoint start) {
   }
   if (event.name == "analysis.evaluated") return line("analysis", event.text("sentence"));
   if (event.name == "decision") {
-    // One that rests on an analysis follows that analysis' own line.
-    if (event.find("metric") != nullptr) return {};
+    // One that rests on an analysis follows that analysis' own line, which says why.
+    if (event.find("metric") != nullptr && event.text("reason") == event.text("sentence")) {
+      return event.text("decision") == "roll-back" ? "" : line("decision", event.text("decision"));
+    }
     return line("decision", fmt::format("{}: {}", event.text("decision"), event.text("reason")));
   }
   if (event.name == "operator") {
     const std::string reason = event.text("reason");
     return line("operator", reason.empty() ? event.text("command")
                                            : fmt::format("{}: {}", event.text("command"), reason));
+  }
+  if (event.name == "hook.answered") {
+    return line("hook", fmt::format("{}: {} {}", event.text("hook"), event.text("verdict"),
+                                    event.text("text")));
+  }
+  if (event.name == "revision.newer") {
+    return line("revision", fmt::format("{} has arrived", event.text("version")));
   }
   if (event.name == "metrics.failed") return line("metrics", event.text("reason"));
   if (event.name == "rollout.resumed") {

@@ -33,6 +33,8 @@ using Value = std::variant<std::string, double, std::int64_t, bool, Weights>;
 ///   state.changed       from to
 ///   operator            command reason accepted
 ///   metrics.failed      reason
+///   hook.answered       hook verdict text
+///   revision.newer      version running
 ///   rollout.resumed     state
 ///   rollout.finished    outcome reason canary_requests canary_errors
 struct Event {

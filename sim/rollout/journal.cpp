@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/rollout/analysis/spec_json.h"
+#include "sim/rollout/plan_json.h"
 
 namespace coalmine::rollout {
 namespace {
@@ -110,6 +111,18 @@ struct InputWriter {
     if (x.command == Command::SetWeights) json["canary"] = x.canary.value;
     return json;
   }
+  Json operator()(const NewerRevision& x) const {
+    Json json = with_time(t, "newer-revision");
+    json["version"] = x.version;
+    return json;
+  }
+  Json operator()(const HookAnswered& x) const {
+    Json json = with_time(t, "hook-answered");
+    json["hook"] = x.hook;
+    json["verdict"] = std::string(to_string(x.verdict));
+    json["text"] = x.text;
+    return json;
+  }
 };
 
 std::optional<Command> command_named(std::string_view name) {
@@ -153,35 +166,18 @@ Result<Input> input_from_json(const Json& json) {
     if (!command) return error("unknown command \"{}\"", get_string(json, "command"));
     return Operator{*command, get_string(json, "reason"), Percent{get_number(json, "canary")}};
   }
+  if (kind == "newer-revision") return NewerRevision{get_string(json, "version")};
+  if (kind == "hook-answered") {
+    for (const HookVerdict verdict :
+         {HookVerdict::Passed, HookVerdict::Failed, HookVerdict::Wait}) {
+      if (to_string(verdict) == get_string(json, "verdict")) {
+        return HookAnswered{static_cast<std::size_t>(get_int(json, "hook")), verdict,
+                            get_string(json, "text")};
+      }
+    }
+    return error("unknown verdict \"{}\"", get_string(json, "verdict"));
+  }
   return error("unknown input \"{}\"", kind);
-}
-
-// --- plans -----------------------------------------------------------------------------------
-
-std::optional<Duration> duration_at(const Json& json, std::string_view key) {
-  if (find(json, key) == nullptr) return std::nullopt;
-  return Duration{get_int(json, key)};
-}
-
-Json step_to_json(const Step& step) {
-  if (const auto* weight = std::get_if<SetWeight>(&step.what)) {
-    return {{"weight", weight->canary.value}};
-  }
-  if (const auto* bake = std::get_if<Bake>(&step.what)) return {{"bake_ns", bake->length.count()}};
-  if (const auto* pause = std::get_if<Pause>(&step.what)) {
-    Json json = {{"pause", true}};
-    if (pause->timeout) json["timeout_ns"] = pause->timeout->count();
-    return json;
-  }
-  return {{"promote", std::get<Promote>(step.what).version}};
-}
-
-Result<Step> step_from_json(const Json& json) {
-  if (find(json, "weight")) return Step{SetWeight{Percent{get_number(json, "weight")}}, {}};
-  if (find(json, "bake_ns")) return Step{Bake{Duration{get_int(json, "bake_ns")}}, {}};
-  if (find(json, "pause")) return Step{Pause{duration_at(json, "timeout_ns")}, {}};
-  if (find(json, "promote")) return Step{Promote{get_string(json, "promote")}, {}};
-  return error("unknown step {}", dump_json(json));
 }
 
 }  // namespace
@@ -199,6 +195,7 @@ Json to_json(const Plan& plan) {
                {"analyses", Json::array()}};
   for (const Step& step : plan.steps) json["steps"].push_back(step_to_json(step));
   for (const AnalysisSpec& spec : plan.analyses) json["analyses"].push_back(to_json(spec));
+  parts_to_json(plan, json);
   return json;
 }
 
@@ -225,6 +222,7 @@ Result<Plan> plan_from_json(const Json& json) {
       plan.analyses.push_back(std::move(read));
     }
   }
+  TRY_STATUS(parts_from_json(json, plan));
   if (const auto errors = check(plan); !errors.empty()) return tl::unexpected(errors.front());
   return plan;
 }

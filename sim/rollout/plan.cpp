@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/rollout/analysis/spec_check.h"
+#include "sim/rollout/plan_parts.h"
 
 namespace coalmine::rollout {
 namespace {
@@ -40,6 +41,7 @@ class Checker {
       for (Error& found : coalmine::rollout::check(spec, view_))
         errors_.push_back(std::move(found));
     }
+    check_parts(plan_, view_.sees_canary, errors_);
     return std::move(errors_);
   }
 
@@ -69,12 +71,26 @@ class Checker {
         add(step.place, "pause timeout is {}, allowed is more than 0s", to_string(*pause->timeout));
       }
       see_canary();
-    } else {
+    } else if (const auto* examine = std::get_if<Examine>(&step.what)) {
+      check_examine(step, *examine);
+    } else if (std::holds_alternative<Promote>(step.what)) {
       const auto& promote = std::get<Promote>(step.what);
       if (i + 1 != plan_.steps.size()) add(step.place, "promote must be the last step");
       if (promote.version != plan_.canary) {
         add(step.place, "promote names \"{}\", but the canary is \"{}\"", promote.version,
             plan_.canary);
+      }
+    }
+  }
+
+  void check_examine(const Step& step, const Examine& examine) {
+    see_canary();
+    if (examine.checks.empty()) add(step.place, "a step of checks without a check");
+    for (const CheckSpec& spec : examine.checks) {
+      check_check(spec, errors_);
+      if (!spec.count && !spec.successes) {
+        add(spec.place == Place{} ? step.place : spec.place,
+            "the check{} never ends: give it a count, or the step is never over", named(spec));
       }
     }
   }

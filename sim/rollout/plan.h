@@ -21,7 +21,9 @@
 #include "sim/core/result.h"
 #include "sim/core/time.h"
 #include "sim/core/units.h"
+#include "sim/rollout/alarm_spec.h"
 #include "sim/rollout/analysis/spec.h"
+#include "sim/rollout/check_spec.h"
 
 namespace coalmine::rollout {
 
@@ -33,15 +35,57 @@ struct SetWeight {
 struct Bake {
   Duration length{};
 };
-/// Wait for an operator's promote or resume; after `timeout` (if any) roll back.
+enum class OnTimeout { Rollback, Continue };
+/// Wait for an operator's promote or resume, or until the gate opens.
 struct Pause {
-  std::optional<Duration> timeout;
+  std::optional<Duration> timeout;  ///< none: for ever
+  OnTimeout on_timeout = OnTimeout::Rollback;
+  std::string gate;  ///< a hook (Plan::hooks) that is asked again and again; empty: people only
+};
+/// What becomes of the versions at the end. Whatever it is, the canary's build has all traffic
+/// then.
+enum class PromoteKind {
+  ByWeights,  ///< the canary takes all traffic and is the stable version from then on
+  ImageSwap,  ///< stable's tasks get the canary's image, then all traffic goes back to them
+  Replace,    ///< stable's tasks are replaced by the canary's set
 };
 /// The canary takes all traffic and becomes the stable version.
 struct Promote {
   std::string version;
+  PromoteKind kind = PromoteKind::ByWeights;
 };
-using StepKind = std::variant<SetWeight, Bake, Pause, Promote>;
+/// Run these checks and go on when all are done; they have a count or an end of their own.
+struct Examine {
+  std::vector<CheckSpec> checks;
+};
+/// Requests that match go to the canary whatever the weights say.
+struct RouteMatch {
+  enum class By { Header, Cookie, Segment };
+  By by = By::Header;
+  std::string name;   ///< of the header or cookie; a segment of the traffic
+  std::string value;  ///< exact; a regular expression with `regex`
+  bool regex = false;
+};
+struct RouteMatching {
+  std::vector<RouteMatch> any_of;  ///< empty: such routes are taken away again
+};
+/// Copy this share of stable's requests to the canary and throw its answers away; 0: stop it.
+struct Mirror {
+  Percent share;
+};
+/// Tasks of the canary.
+struct ScaleCanary {
+  enum class How { Tasks, Percent, FollowWeight };
+  How how = How::FollowWeight;
+  double amount = 0;  ///< tasks, or percent of stable's
+};
+/// Canary and an equally large fresh copy of stable side by side, for so long.
+struct Experiment {
+  Duration length{};
+  Percent share;  ///< of the traffic, to each of the two
+};
+using StepKind = std::variant<SetWeight, Bake, Pause, Promote, Examine, RouteMatching, Mirror,
+                              ScaleCanary, Experiment>;
 struct Step {
   StepKind what;
   Place place;  ///< in the scenario file, for errors
@@ -56,13 +100,84 @@ enum class OnNoData {
   Rollback,
 };
 
+enum class RollbackKind {
+  AtOnce,    ///< all traffic back to stable in one change
+  Stepwise,  ///< down by `step` every `every`
+  Hold,      ///< weights stay as they are until an operator speaks
+};
+struct Rollback {
+  RollbackKind kind = RollbackKind::AtOnce;
+  Percent step{10};
+  Duration every = std::chrono::minutes{1};
+};
+
+/// The rollout as a whole must have ended by then.
+struct Deadline {
+  Duration after{};
+  OnFail then = OnFail::Rollback;
+  Place place;
+};
+
+/// What a newer revision of the canary does to a rollout that is under way.
+enum class OnNewer {
+  Restart,  ///< weights go back to stable, then the plan begins anew with it
+  Refuse,   ///< it waits until this rollout is over
+  Swap,     ///< it takes the canary's place at the present weight, untested
+};
+
+enum class HookStage {
+  PreRollout,      ///< before the first step
+  PreStep,         ///< before every change of the weights upwards
+  PostStep,        ///< after it
+  ConfirmPromote,  ///< before the promotion
+  PostRollout,     ///< after a good end
+  OnRollback,      ///< as a roll-back begins; its answer changes nothing
+  Gate,            ///< only asked by the pause that names it
+};
+std::string_view to_string(HookStage stage);  ///< "pre-rollout"
+
+/// A call to somebody who may object. A failed one counts as `on_fail`.
+struct Hook {
+  std::string name;
+  HookStage at = HookStage::PreRollout;
+  std::string url;      ///< POSTed to; or
+  std::string command;  ///< run by the shell
+  Duration timeout = std::chrono::seconds{10};
+  int retries = 0;
+  OnFail on_fail = OnFail::Rollback;
+  Place place;
+};
+
+/// Users keep the version they met first.
+struct SessionAffinity {
+  std::string cookie;
+  Duration lasts = std::chrono::hours{24};
+  Place place;
+};
+/// Requests of our own during the rollout, so that there is something to judge.
+struct SyntheticLoad {
+  Rate rate;
+  Place place;
+};
+enum class CanaryCapacity { Full, FollowWeight };
+
 struct Plan {
   std::string stable = "v1";
   std::string canary = "v2";
   TrafficApi traffic = TrafficApi::AppMesh;
   std::vector<Step> steps;
   std::vector<AnalysisSpec> analyses;
+  std::vector<CheckSpec> checks;  ///< in the background, beside the analyses
+  std::vector<AlarmSpec> alarms;  ///< those that are declared (given.alarms)
+  std::optional<AlarmWatch> watch;
   OnNoData on_no_data = OnNoData::Hold;
+  Rollback rollback;
+  std::optional<Deadline> deadline;
+  OnNewer on_newer = OnNewer::Restart;
+  std::vector<Hook> hooks;
+  std::optional<SessionAffinity> affinity;
+  std::optional<SyntheticLoad> load;
+  CanaryCapacity capacity = CanaryCapacity::Full;
   /// How often metrics are read when the source has no better idea.
   Duration poll = std::chrono::seconds{10};
   /// How long a lowered weight may go on acting in the data plane; errors of that time are held
@@ -76,7 +191,13 @@ inline constexpr std::size_t kMaxAnalyses = 100;
 /// All problems at once: weights outside 0-100%, no step, promote that is not last, a bake
 /// before any weight, a test without canary traffic. Each error has the step's place.
 std::vector<Error> check(const Plan& plan);
-/// Analyses that are allowed but weak or senseless, each with the reason.
+/// What may be meant but rarely is: falling weights, a deadline that is cut close, a check that
+/// reads the service instead of the canary.
+std::vector<Error> check_doubts(const Plan& plan);
+/// Analyses that are allowed but weak or senseless, each with the reason; part of check_doubts().
 std::vector<Error> analysis_warnings(const Plan& plan);
+/// What no world can play yet, each with the reason: a plan that has it must be refused, since
+/// leaving it out would answer another question.
+std::vector<Error> check_playable(const Plan& plan);
 
 }  // namespace coalmine::rollout

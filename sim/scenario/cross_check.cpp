@@ -155,7 +155,15 @@ void check_rollout(const Context& context) {
                            to_string(length), to_string(context.scenario.spec.limit));
   }
   // One problem of a place is enough: both checks may have found it.
-  for (const Error& problem : rollout::check(plan)) {
+  std::vector<Error> found = rollout::check(plan);
+  for (const Error& problem : rollout::check_playable(plan)) found.push_back(problem);
+  for (const rollout::Hook& hook : plan.hooks) {
+    found.push_back({fmt::format("the hook {} cannot be called in a scenario: nobody is there to "
+                                 "answer; a pause and `when` say when somebody does",
+                                 hook.name),
+                     ErrorKind::Invalid, hook.place});
+  }
+  for (const Error& problem : found) {
     const Place place = problem.place.value_or(context.reader.place(*child(rollout, "plan")));
     const auto& known = context.reader.problems();
     if (std::none_of(known.begin(), known.end(),

@@ -229,6 +229,9 @@ Rule<Given> given_rule() {
                            kMaxVersions),
                 &Given::versions)
       .optional("platform", platform_rule(), &Given::platform)
+      .optional("alarms",
+                list_rule("alarms that a rollout may watch", alarm_rule(), 0, rollout::kMaxAlarms),
+                &Given::alarms)
       .rule();
 }
 

@@ -2,6 +2,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "sim/rollout/importers/importers.h"
 #include "sim/scenario/tables.h"
 #include "sim/scenario/trace_file.h"
 
@@ -94,6 +95,8 @@ Scenario make_scenario(Draft&& draft, const std::string& file) {
   spec.plan.traffic = draft.rollout.traffic;
   spec.plan.steps = std::move(draft.rollout.plan);
   spec.plan.analyses = std::move(draft.rollout.analysis);
+  spec.plan.alarms = std::move(draft.given.alarms);
+  put_parts(std::move(draft.rollout), spec.plan);
   spec.events = std::move(draft.when);
   std::stable_sort(spec.events.begin(), spec.events.end(),
                    [](const auto& a, const auto& b) { return a.at < b.at; });
@@ -170,6 +173,8 @@ Loaded load_scenario(const std::string& text, const std::string& file) {
   cross_check(scenario, complete, *root, reader);
   loaded.problems = reader.take();
   sort_by_place(loaded.problems);
+  if (complete) loaded.warnings = rollout::check_doubts(scenario.spec.plan);
+  sort_by_place(loaded.warnings);
   if (loaded.problems.empty()) loaded.scenario = std::move(scenario);
   return loaded;
 }
@@ -191,8 +196,10 @@ Json scenario_schema() {
   return schema;
 }
 
-std::string render_problem(const Error& problem, std::string_view source) {
-  std::string text = to_string(problem) + "\n";
+namespace {
+
+std::string render(std::string text, const Error& problem, std::string_view source) {
+  text += "\n";
   if (!problem.place || problem.place->line == 0) return text;
   const std::string_view line = line_of(source, problem.place->line);
   if (line.empty()) return text;
@@ -204,6 +211,16 @@ std::string render_problem(const Error& problem, std::string_view source) {
   for (char& c : lead) c = c == '\t' ? '\t' : ' ';
   const std::size_t length = token_length(line.substr(column));
   return text + fmt::format("      | {}^{}\n", lead, std::string(length - 1, '~'));
+}
+
+}  // namespace
+
+std::string render_problem(const Error& problem, std::string_view source) {
+  return render(to_string(problem), problem, source);
+}
+
+std::string render_warning(const Error& warning, std::string_view source) {
+  return render(importers::render_warning(warning), warning, source);
 }
 
 }  // namespace coalmine::scenario

@@ -125,6 +125,7 @@ struct Scenario {
 struct Loaded {
   std::optional<Scenario> scenario;
   std::vector<Error> problems;
+  std::vector<Error> warnings;  ///< what may be meant but rarely is
 };
 Loaded load_scenario(const std::string& text, const std::string& file);
 /// Reads the file first; a file that cannot be read is one problem of kind Environment.
@@ -138,5 +139,7 @@ Json scenario_schema();
 ///      14 |   plan: [{weight: 150%}]
 ///         |                   ^~~~
 std::string render_problem(const Error& problem, std::string_view source);
+/// The same of a warning.
+std::string render_warning(const Error& warning, std::string_view source);
 
 }  // namespace coalmine::scenario

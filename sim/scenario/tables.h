@@ -33,6 +33,7 @@ struct Given {
   TrafficDraft traffic;
   std::vector<std::pair<std::string, VersionDraft>> versions;
   world::Platform platform;
+  std::vector<rollout::AlarmSpec> alarms;
 };
 
 /// `rollout`, with the names of the versions still open.
@@ -41,6 +42,16 @@ struct Rollout {
   std::string stable, canary;
   std::vector<rollout::Step> plan;
   std::vector<rollout::AnalysisSpec> analysis;
+  std::vector<rollout::CheckSpec> checks;
+  std::optional<rollout::AlarmWatch> watch;
+  std::vector<rollout::Hook> hooks;
+  rollout::OnNoData on_no_data = rollout::OnNoData::Hold;
+  rollout::Rollback rollback;
+  std::optional<rollout::Deadline> deadline;
+  rollout::OnNewer on_newer = rollout::OnNewer::Restart;
+  std::optional<rollout::SessionAffinity> affinity;
+  std::optional<Rate> load;
+  rollout::CanaryCapacity capacity = rollout::CanaryCapacity::Full;
   Place place;  ///< of the plan
 };
 
@@ -49,6 +60,13 @@ Rule<Rollout> rollout_rule();
 Rule<rollout::AnalysisSpec> analysis_rule();
 /// Where the key's value stands, for errors; the map itself without it.
 const YamlNode& value_of(const YamlNode& node, std::string_view key);
+Rule<std::vector<rollout::Step>> steps_rule();
+Rule<rollout::CheckSpec> plan_check_rule();
+Rule<rollout::AlarmSpec> alarm_rule();
+/// Checks, alarms, hooks and ends: the keys of a rollout beside steps and analyses.
+void add_parts(ObjectRule<Rollout>& object);
+/// Puts what add_parts() read into the plan.
+void put_parts(Rollout&& draft, rollout::Plan& plan);
 Rule<std::vector<world::Event>> when_rule();
 Rule<std::vector<Check>> then_rule();
 

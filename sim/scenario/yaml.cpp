@@ -6,6 +6,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <sstream>
+#include <utility>
 
 namespace coalmine::scenario {
 namespace {
@@ -19,8 +20,10 @@ struct Refused {
 /// Builds the tree from yaml-cpp's events: unlike its own nodes they show aliases and tags.
 class Builder : public YAML::EventHandler {
  public:
+  explicit Builder(bool many) : many_(many) {}
+
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) {
+    if (++documents_ > 1 && !many_) {
       throw Refused{mark, "a second document begins here; a file holds one scenario"};
     }
   }
@@ -54,7 +57,7 @@ class Builder : public YAML::EventHandler {
   void OnMapEnd() override { close(); }
 
   int documents() const { return documents_; }
-  YamlNode take() { return std::move(root_); }
+  YamlNode take() { return std::exchange(root_, YamlNode{}); }
 
  private:
   struct Open {
@@ -118,6 +121,7 @@ class Builder : public YAML::EventHandler {
     }
   }
 
+  bool many_;
   std::vector<Open> stack_;
   YamlNode root_;
   int documents_ = 0;
@@ -144,7 +148,9 @@ std::string describe(const YamlNode& node) {
   return "nothing";
 }
 
-Result<YamlNode> parse_yaml(const std::string& text, const std::string& file) {
+namespace {
+
+Result<std::vector<YamlNode>> parse(const std::string& text, const std::string& file, bool many) {
   if (text.size() > kMaxFileBytes) {
     return error(Place{file, 0, 0}, "the file has {} bytes, allowed are {}", text.size(),
                  kMaxFileBytes);
@@ -155,16 +161,31 @@ Result<YamlNode> parse_yaml(const std::string& text, const std::string& file) {
   try {
     std::istringstream in(text);
     YAML::Parser parser(in);
-    Builder builder;
-    while (parser.HandleNextDocument(builder)) {
-    }
+    Builder builder(many);
+    std::vector<YamlNode> documents;
+    while (parser.HandleNextDocument(builder)) documents.push_back(builder.take());
     if (builder.documents() == 0) return error(Place{file, 1, 1}, "the file is empty");
-    return builder.take();
+    return documents;
   } catch (const Refused& refused) {
     return error(place_of(refused.mark, file), "{}", refused.message);
   } catch (const YAML::Exception& e) {
     return error(place_of(e.mark, file), "not valid YAML: {}", e.msg);
   }
+}
+
+}  // namespace
+
+Result<YamlNode> parse_yaml(const std::string& text, const std::string& file) {
+  TRY(auto documents, parse(text, file, false));
+  return std::move(documents.front());
+}
+
+Result<std::vector<YamlNode>> parse_yaml_documents(const std::string& text,
+                                                   const std::string& file) {
+  TRY(auto documents, parse(text, file, true));
+  std::erase_if(documents, [](const YamlNode& root) { return root.kind == YamlNode::Kind::Null; });
+  if (documents.empty()) return error(Place{file, 1, 1}, "the file is empty");
+  return documents;
 }
 
 }  // namespace coalmine::scenario

@@ -36,5 +36,8 @@ std::string describe(const YamlNode& node);
 
 /// The file's only document. The first syntax error ends it.
 Result<YamlNode> parse_yaml(const std::string& text, const std::string& file);
+/// All documents of the file, as files of other tools have them; empty ones are left out.
+Result<std::vector<YamlNode>> parse_yaml_documents(const std::string& text,
+                                                   const std::string& file);
 
 }  // namespace coalmine::scenario

@@ -1,0 +1,98 @@
+// One decision of the controller in the making. Only for sim/rollout's own .cpp files:
+//   controller.cpp        beginning, steps, weights          controller_watch.cpp  metrics, tests
+//   controller_hooks.cpp  hooks, gates                       controller_end.cpp    ends, operators
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/rollout/controller.h"
+
+namespace coalmine::rollout {
+
+class Decider {
+ public:
+  Decider(const Plan& plan, RolloutState state, TimePoint now)
+      : plan_(plan), s_(std::move(state)), now_(now) {}
+
+  Decision take() && { return {std::move(s_), std::move(actions_)}; }
+
+  void on(const Started& started);
+  void on(const Restarted& restarted);
+  void on(const WeightsApplied& applied);
+  void on(const WeightsFailed& failed);
+  void on(const Metrics& metrics);
+  void on(const MetricsFailed& failed);
+  void on(const Tick&);
+  void on(const Operator& spoken);
+  void on(const NewerRevision& newer);
+  void on(const HookAnswered& answered);
+
+ private:
+  using Fields = std::vector<std::pair<std::string, Value>>;
+
+  void record(std::string name, Fields fields) {
+    actions_.push_back(Record{Event{now_, std::move(name), std::move(fields)}});
+  }
+  void record(const Evaluation& e) { record("analysis.evaluated", fields_of(e)); }
+  void decision(std::string what, const std::string& reason, const Evaluation* rests_on = nullptr);
+  static Fields fields_of(const Evaluation& e);
+  std::string step_note() const;
+
+  // Beginning and going on.
+  void enter(Phase phase);
+  void begin_plan(const Weights& actual);
+  void begin_watching();
+  void enter_step(std::size_t step);
+  void raise(std::size_t step, Percent target);  ///< with its hooks
+  void shift(Phase phase, Percent target);
+  void start_bake(Duration length);
+  void examine(const Examine& step);
+  void check_weights(const Weights& actual);
+  void weights_are_set();
+
+  // Watching.
+  void count(const MetricsWindow& window);
+  double share_during(TimePoint from, TimePoint to) const;
+  bool observes() const { return s_.phase == Phase::Baking || s_.phase == Phase::Paused; }
+  /// Acts on what failed; false if the rollout now rolls back.
+  bool all_pass();
+  bool analyses_pass();
+  bool evidence_passes();
+  bool checks_pass();
+  bool alarms_pass();
+  /// What a failure shall do; false if the rollout now rolls back.
+  bool act(OnFail on_fail, const Evaluation& found, const char* ignored = "ignore");
+  OnFail really(OnFail on_fail) const;
+  void end_bake_if_due(TimePoint next_metrics);
+  bool step_is_held();
+  void bake_is_over();
+  void watch(TimePoint next_metrics);
+  /// Reads the metrics at once, and so learns when they come next.
+  void look_now() { wake(now_); }
+  void wake(TimePoint at);
+  bool deadline_passed();
+
+  // Hooks.
+  void with_hooks(HookStage stage, AfterHooks after);
+  void call_hook();
+  void hooks_done();
+  void ask_gate();
+  void tell_hooks(HookStage stage);
+
+  // Ends and operators.
+  void pause(const std::string& reason, Phase resume_to);
+  void resume();
+  void roll_back(Outcome goal, const std::string& reason);
+  void step_down();
+  void finish(Outcome outcome, const std::string& reason);
+  bool is_running() const { return !is_over(s_.phase) && s_.phase != Phase::RollingBack; }
+
+  const Plan& plan_;
+  RolloutState s_;
+  TimePoint now_;
+  std::vector<Action> actions_;
+};
+
+}  // namespace coalmine::rollout
