@@ -157,10 +157,10 @@ Result<std::string> advice(const scenario::Scenario& scenario, const StudyResult
 }
 
 Result<std::vector<study::Trial>> trials_of(const StudyArguments& arguments,
-                                            const scenario::Scenario& scenario) {
+                                            const scenario::Scenario& scenario, std::ostream& err) {
   std::vector<study::Trial> trials;
   for (const std::string& plan : arguments.plans) {
-    TRY(scenario::Scenario changed, with_plan(scenario, plan));
+    TRY(scenario::Scenario changed, with_plan(scenario, plan, err));
     trials.push_back({plan == "own" ? "own plan" : plan, {}, std::move(changed)});
   }
   if (trials.empty()) trials.push_back(study::own_trial(scenario));
@@ -173,7 +173,7 @@ Status evaluate_into(const StudyArguments& arguments, const world::World& world,
   TRY(const Playing how, playing(arguments, environment, err));
   TRY(const scenario::Scenario scenario, load(arguments.paths, err));
   if (arguments.plans.size() > 1) return error("`evaluate` takes one --plan; `compare` several");
-  TRY(const auto trials, trials_of(arguments, scenario));
+  TRY(const auto trials, trials_of(arguments, scenario, err));
   std::vector<study::Sweep> sweeps;
   for (const std::string& text : arguments.sweeps) {
     TRY(study::Sweep sweep, study::parse_sweep(text));
@@ -201,7 +201,7 @@ Status compare_into(const StudyArguments& arguments, const world::World& world,
   if (with_own.plans.size() < 2) with_own.plans.insert(with_own.plans.begin(), "own");
   study::Design design;
   design.kind = study::Kind::Compare;
-  TRY(design.trials, trials_of(with_own, scenario));
+  TRY(design.trials, trials_of(with_own, scenario, err));
   design.seeds = arguments.seeds;
   design.first_seed = arguments.seed;
   TRY(const StudyResult result, play(design, how, world));

@@ -98,7 +98,7 @@ Verb run_verb() {
   auto typed = std::make_shared<RunOptionsTyped>();
   return {"run", "Replay rollout scenarios and check them.",
           "coalmine run scenarios\n"
-          "coalmine run scenarios --report junit=rollouts.xml --report json=rollouts.json\n"
+          "coalmine run scenarios --report junit=rollouts.xml\n"
           "coalmine run scenarios/faulty-v2-is-rolled-back.yaml --live --speed 10",
           [typed](Options& options) { declare_run(options, *typed); },
           [typed] { return run(*typed); }};

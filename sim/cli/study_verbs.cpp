@@ -41,7 +41,8 @@ Status finish(StudyTyped& typed) {
 }
 
 constexpr const char* kPlanHelp =
-    "another plan: own, coalmine:FILE (the rollout part of a scenario), or steps:5%,10m,promote";
+    "another plan: own, steps:5%,10m,promote, or KIND:FILE with KIND coalmine (a scenario's), "
+    "flagger, argo, ecs, codedeploy or properties";
 
 void declare_common(Options& options, StudyTyped& typed) {
   StudyArguments& arguments = typed.arguments;
@@ -66,7 +67,7 @@ Verb evaluate_verb() {
   return {"evaluate",
           "What a rollout plan costs if the canary is bad, and how often it stops a good one.",
           "coalmine evaluate scenarios/faulty-v2-is-rolled-back.yaml --seeds 1000\n"
-          "coalmine evaluate scenarios/faulty-v2-is-rolled-back.yaml --sweep weight=1%,5%,25%",
+          "coalmine evaluate faulty-v2.yaml --sweep weight=1%,5%,25%",
           [typed](Options& options) {
             declare_common(options, *typed);
             options.texts("--plan", typed->arguments.plans, kPlanHelp);
@@ -85,9 +86,8 @@ Verb evaluate_verb() {
 Verb compare_verb() {
   auto typed = std::make_shared<StudyTyped>();
   return {"compare", "The same faults and seeds under several plans, side by side.",
-          "coalmine compare scenarios/faulty-v2-is-rolled-back.yaml --plan steps:10%,5m,promote\n"
-          "coalmine compare scenarios/faulty-v2-is-rolled-back.yaml --plan own --plan "
-          "coalmine:scenarios/healthy-canary-is-promoted.yaml --report html=plans.html",
+          "coalmine compare faulty-v2.yaml --plan steps:10%,5m,promote\n"
+          "coalmine compare faulty-v2.yaml --plan own --plan flagger:canary.yaml",
           [typed](Options& options) {
             declare_common(options, *typed);
             options.texts("--plan", typed->arguments.plans,
@@ -107,7 +107,7 @@ Verb merge_verb() {
   auto typed = std::make_shared<Typed>();
   return {"merge", "Join the parts that evaluate or compare wrote with --shard, as if never split.",
           "coalmine merge part-1.json part-2.json\n"
-          "coalmine merge part-*.json --report json=cost.json --report html=cost.html",
+          "coalmine merge part-*.json --report json=cost.json",
           [typed](Options& options) {
             options.positionals("FILE", typed->files, true, "all parts of one study");
             options.texts("--report", typed->reports,
@@ -124,8 +124,8 @@ Verb explore_verb() {
   };
   auto typed = std::make_shared<Typed>();
   return {"explore", "Search seeds and fault schedules for a run that violates a check.",
-          "coalmine explore scenarios/healthy-canary-is-promoted.yaml --check dropped-requests\n"
-          "coalmine explore scenarios/faulty-v2-is-rolled-back.yaml --target v1 --runs 500",
+          "coalmine explore healthy-canary.yaml --check dropped-requests\n"
+          "coalmine explore faulty-v2.yaml --target v1 --runs 500",
           [typed](Options& options) {
             ExploreArguments& arguments = typed->arguments;
             options.positionals("SCENARIO", arguments.paths, true, "a scenario file");

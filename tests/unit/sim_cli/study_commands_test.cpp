@@ -200,7 +200,8 @@ TEST_F(StudyCommands, ExploreFindsNothingWhereNothingIs) {
 
 TEST(PlanOption, StepsKeepTheAnalysis) {
   const auto loaded = scenario::load_scenario_file(kFaulty);
-  const auto changed = with_plan(*loaded.scenario, "steps:5%,1m,promote");
+  std::ostringstream err;
+  const auto changed = with_plan(*loaded.scenario, "steps:5%,1m,promote", err);
   ASSERT_TRUE(changed) << changed.error().message;
   EXPECT_EQ(changed->spec.plan.steps.size(), 3u);
   EXPECT_EQ(changed->spec.plan.analyses.size(), loaded.scenario->spec.plan.analyses.size());
