@@ -2,6 +2,7 @@
 
 #include "sim/cli/rollout_command.h"
 #include "sim/cli/run_command.h"
+#include "sim/cli/verb.h"
 #include "sim/study/study.h"
 
 namespace coalmine::cli {

@@ -117,8 +117,7 @@ Verb validate_verb() {
 
 Verb import_verb() {
   auto plan = std::make_shared<std::vector<std::string>>();
-  return {"import",
-          "Print the scenario part that a plan of Flagger, Argo Rollouts, ECS or CodeDeploy is.",
+  return {"import", "Print a plan of Flagger, Argo, ECS or CodeDeploy as part of a scenario.",
           "coalmine import flagger:canary.yaml\n"
           "coalmine import codedeploy:CodeDeployDefault.ECSCanary10Percent5Minutes",
           [plan](Options& options) {

@@ -64,8 +64,7 @@ void declare_common(Options& options, StudyTyped& typed) {
 
 Verb evaluate_verb() {
   auto typed = std::make_shared<StudyTyped>();
-  return {"evaluate",
-          "What a rollout plan costs if the canary is bad, and how often it stops a good one.",
+  return {"evaluate", "What a plan costs if the canary is bad, and how often it stops a good one.",
           "coalmine evaluate scenarios/faulty-v2-is-rolled-back.yaml --seeds 1000\n"
           "coalmine evaluate faulty-v2.yaml --sweep weight=1%,5%,25%",
           [typed](Options& options) {
