@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "sim/core/markup.h"
 #include "sim/core/units.h"
 
 namespace coalmine::mock {
@@ -145,14 +146,11 @@ net::Response Control::serve_page(const net::Request& request) const {
   if (request.headers.get("Accept").find("text/html") == std::string::npos) {
     return net::text_response(200, std::move(text));
   }
-  std::string escaped;  // Host is checked, yet nothing goes into a page as it came
-  for (const char c : text) {
-    escaped += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
-  }
+  // Host is checked, yet nothing goes into a page as it came.
   return net::text_response(200,
                             "<!doctype html><html lang=en><meta charset=utf-8><title>coalmine"
                             "</title><pre>" +
-                                escaped + "</pre></html>\n",
+                                escape_markup(text) + "</pre></html>\n",
                             "text/html; charset=utf-8");
 }
 

@@ -1,7 +1,6 @@
 #include "sim/cli/lab_clock.h"
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -12,7 +11,7 @@
 namespace coalmine::cli {
 namespace {
 
-/// How long a stop, or a step of a manual clock, may go unnoticed.
+/// How long a step of a manual clock may go unnoticed.
 constexpr Duration kSlice = std::chrono::milliseconds{20};
 
 struct Reading {
@@ -34,32 +33,6 @@ std::optional<Reading> ask(net::Client& mock) {
   return Reading{from_epoch_seconds(epoch_s), get_string(*json, "clock") == "manual",
                  speed > 0 ? speed : 1};
 }
-
-/// The mock's time when it was asked, moved on at the mock's speed.
-class FastClock : public Clock {
- public:
-  FastClock(const Reading& reading, const std::atomic<bool>* stop)
-      : reading_(reading), steady_(std::chrono::steady_clock::now()), stop_(stop) {}
-
-  TimePoint now() override {
-    const Duration passed = std::chrono::steady_clock::now() - steady_;
-    return reading_.time + Duration{static_cast<std::int64_t>(static_cast<double>(passed.count()) *
-                                                              reading_.speed)};
-  }
-  void sleep_until(TimePoint t) override {
-    for (TimePoint at = now(); at < t; at = now()) {
-      if (stop_ != nullptr && stop_->load()) return;
-      const Duration left{
-          static_cast<std::int64_t>(static_cast<double>((t - at).count()) / reading_.speed) + 1};
-      std::this_thread::sleep_for(std::min(kSlice, left));
-    }
-  }
-
- private:
-  const Reading reading_;
-  const std::chrono::steady_clock::time_point steady_;
-  const std::atomic<bool>* stop_;
-};
 
 /// Asks each time; while the mock does not answer, time stands still as well.
 class ManualClock : public Clock {
@@ -97,7 +70,7 @@ std::unique_ptr<Clock> lab_clock(const std::string& endpoint, const std::atomic<
     return std::make_unique<ManualClock>(*std::move(mock), reading->time, stop);
   }
   if (reading->speed == 1) return std::make_unique<aws::RealClock>(stop);
-  return std::make_unique<FastClock>(*reading, stop);
+  return std::make_unique<aws::RealClock>(reading->time, reading->speed, stop);
 }
 
 }  // namespace coalmine::cli

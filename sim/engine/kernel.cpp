@@ -99,6 +99,12 @@ std::uint64_t Meter::fast_requests() const {
   return sum;
 }
 
+std::uint64_t Meter::ended() const {
+  std::uint64_t sum = fast_requests();
+  for (const std::uint64_t n : endings) sum += n;
+  return sum;
+}
+
 void Meter::clear() {
   requests = 0;
   endings.fill(0);

@@ -68,7 +68,9 @@ struct Meter {
   /// A request ended so after `latency`, unless the gateway had lost patience before.
   void end(world::Ending ending, Duration latency);
   std::uint64_t fast_requests() const;
-  std::uint64_t total() const { return requests + fast_requests(); }
+  std::uint64_t total() const { return requests + fast_requests(); }  ///< begun
+  /// A task that may crash has requests under way: these end in a later span than they begin.
+  std::uint64_t ended() const;
   void clear();
 };
 

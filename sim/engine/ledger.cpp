@@ -86,7 +86,8 @@ PeriodMetrics Ledger::end_period(TimePoint from, TimePoint to, bool with_latency
   PeriodMetrics metrics{from, to, {}};
   for (std::size_t v = 0; v < period_.size(); ++v) {
     const Meter& meter = period_[v];
-    VersionMetrics one{meter.total(), metric_errors(meter), {}};
+    // Counted when they end, as the gateway does: no period has more errors than requests.
+    VersionMetrics one{meter.ended(), metric_errors(meter), {}};
     if (with_latency) {
       one.latency = meter.other;
       for (std::size_t i = 0; meter.any_fast && i < meter.fast.size(); ++i) {

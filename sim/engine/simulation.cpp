@@ -6,6 +6,7 @@
 #include "sim/core/check.h"
 #include "sim/engine/fidelity.h"
 #include "sim/engine/simulation_due.h"
+#include "sim/engine/world/operators.h"
 #include "sim/rollout/analysis/analysis.h"
 #include "sim/rollout/journal_file.h"
 
@@ -103,29 +104,6 @@ Status Simulation::attach(ControlPlane& plane) {
   take_effect(plane.routes());
   seen_weights_ = live_weights_;
   return {};
-}
-
-// --- operators ---------------------------------------------------------------------------------
-
-std::optional<rollout::Operator> Simulation::take(TimePoint now) {
-  for (; next_operator_ < spec_.events.size(); ++next_operator_) {
-    const world::Event& event = spec_.events[next_operator_];
-    if (start_ + event.at > now) return std::nullopt;
-    const auto* speaks = std::get_if<world::OperatorSpeaks>(&event.what);
-    if (speaks == nullptr) continue;
-    ++next_operator_;
-    return rollout::Operator{world::to_command(speaks->command), speaks->reason, Percent{}};
-  }
-  return std::nullopt;
-}
-
-TimePoint Simulation::next(TimePoint) const {
-  for (std::size_t i = next_operator_; i < spec_.events.size(); ++i) {
-    if (std::holds_alternative<world::OperatorSpeaks>(spec_.events[i].what)) {
-      return start_ + spec_.events[i].at;
-    }
-  }
-  return kNever;
 }
 
 // --- time --------------------------------------------------------------------------------------
@@ -327,9 +305,10 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
   if (const std::string note = plane->note(); !note.empty()) {
     recorder.record().fidelity_reason += "; " + note;
   }
+  world::Operators operators(spec, recorder.record().start);
   rollout::RolloutWorld world{
       plane->traffic(), plane->metrics(),
-      simulation,       &simulation,
+      simulation,       &operators,
       nullptr,          [&recorder](const rollout::Event& e) { recorder.on_event(e); },
       nullptr};
   std::unique_ptr<rollout::JournalFile> journal;

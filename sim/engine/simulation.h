@@ -22,7 +22,7 @@ namespace coalmine::engine {
 
 /// The virtual world. It is the rollout's clock: while the rollout sleeps, requests come, faults
 /// begin, weights take effect and metrics are written, in the order of their time.
-class Simulation : public Clock, public rollout::OperatorSource {
+class Simulation : public Clock {
  public:
   /// `spec` must outlive the object. `aggregate`: only for a Spec that choose_fidelity() allows.
   Simulation(const world::Spec& spec, std::uint64_t seed, bool aggregate);
@@ -33,9 +33,6 @@ class Simulation : public Clock, public rollout::OperatorSource {
   TimePoint now() override { return now_; }
   /// Returns early when the scenario's limit comes first.
   void sleep_until(TimePoint t) override;
-
-  std::optional<rollout::Operator> take(TimePoint now) override;
-  TimePoint next(TimePoint now) const override;
 
   /// Lets weights that were set take effect, once the rollout has ended.
   void drain();
@@ -90,7 +87,6 @@ class Simulation : public Clock, public rollout::OperatorSource {
 
   std::vector<Due> due_;  ///< faults, scaling, tasks to come up; sorted, done up to next_due_
   std::size_t next_due_ = 0;
-  std::size_t next_operator_ = 0;
   std::vector<std::vector<std::pair<std::size_t, world::Fault>>> active_;  ///< by version
   std::vector<std::pair<std::size_t, double>> throttles_;                  ///< by event, share
   std::vector<std::shared_ptr<const LatencyTable>> tables_;

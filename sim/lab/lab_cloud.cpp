@@ -9,6 +9,7 @@
 #include "mock-aws/server/event_hub.h"
 #include "sim/aws/appmesh.h"
 #include "sim/aws/elbv2.h"
+#include "sim/aws/real_clock.h"
 #include "sim/lab/live_faults.h"
 #include "sim/lab/provision.h"
 #include "sim/net/http.h"
@@ -25,7 +26,6 @@ constexpr const char* kAccount = "000000000000";
 constexpr const char* kLogGroup = "/coalmine/lab";
 /// A port below 1024 would need a privilege.
 constexpr int kListenerPort = 8080;
-constexpr Duration kSlice = std::chrono::milliseconds{50};  ///< how long a stop goes unnoticed
 constexpr Duration kPoll = std::chrono::milliseconds{20};
 /// Of the first requests: a version may be slow, and somebody else may listen there.
 constexpr net::ClientOptions kFirstAnswer{std::chrono::seconds{1}, std::chrono::seconds{5}};
@@ -40,11 +40,7 @@ class MockClock : public Clock {
   MockClock(mock::MockServer& server, double speed, const std::atomic<bool>* stop)
       : server_(server), speed_(speed), stop_(stop) {}
   TimePoint now() override { return server_.now(); }
-  void sleep_until(TimePoint t) override {
-    for (TimePoint at = now(); at < t && !stopped(); at = now()) {
-      std::this_thread::sleep_for(std::min(kSlice, from_seconds(to_seconds(t - at) / speed_)));
-    }
-  }
+  void sleep_until(TimePoint t) override { aws::sleep_in_slices(*this, t, speed_, stop_); }
   bool stopped() const { return stop_ != nullptr && stop_->load(); }
 
  private:

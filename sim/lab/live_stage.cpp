@@ -70,29 +70,6 @@ void LiveStage::happen() {
   if (cloud_.tasks_moved()) watch_tasks(at);
 }
 
-// --- operators ---------------------------------------------------------------------------------
-
-std::optional<rollout::Operator> LiveStage::take(TimePoint at) {
-  for (; next_operator_ < spec_.events.size(); ++next_operator_) {
-    const world::Event& event = spec_.events[next_operator_];
-    if (start_ + event.at > at) return std::nullopt;
-    const auto* speaks = std::get_if<world::OperatorSpeaks>(&event.what);
-    if (speaks == nullptr) continue;
-    ++next_operator_;
-    return rollout::Operator{world::to_command(speaks->command), speaks->reason, Percent{}};
-  }
-  return std::nullopt;
-}
-
-TimePoint LiveStage::next(TimePoint) const {
-  for (std::size_t i = next_operator_; i < spec_.events.size(); ++i) {
-    if (std::holds_alternative<world::OperatorSpeaks>(spec_.events[i].what)) {
-      return start_ + spec_.events[i].at;
-    }
-  }
-  return kNever;
-}
-
 // --- what the scenario makes happen ------------------------------------------------------------
 
 void LiveStage::begin_event(std::size_t index, TimePoint at) {

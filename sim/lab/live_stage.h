@@ -10,13 +10,12 @@
 #include "sim/engine/world/world.h"
 #include "sim/lab/lab_cloud.h"
 #include "sim/lab/live_faults.h"
-#include "sim/rollout/driver.h"
 
 namespace coalmine::lab {
 
-/// The rollout's clock and operators in a live run: while the rollout sleeps, the scenario's
+/// The rollout's clock in a live run: while the rollout sleeps, the scenario's
 /// `when` happens, and what the tasks and the gateway do is noted. One thread.
-class LiveStage : public Clock, public rollout::OperatorSource {
+class LiveStage : public Clock {
  public:
   /// Time begins now. All arguments must outlive the object.
   LiveStage(const world::Spec& spec, LabCloud& cloud, world::Recorder& recorder, double speed,
@@ -25,8 +24,6 @@ class LiveStage : public Clock, public rollout::OperatorSource {
   TimePoint now() override { return cloud_.clock().now(); }
   /// Returns early at the scenario's limit and when the run is stopped.
   void sleep_until(TimePoint t) override;
-  std::optional<rollout::Operator> take(TimePoint now) override;
-  TimePoint next(TimePoint now) const override;
 
   TimePoint start() const { return start_; }
   bool stopped() const { return stop_ != nullptr && stop_->load(); }
@@ -55,7 +52,7 @@ class LiveStage : public Clock, public rollout::OperatorSource {
   const std::atomic<bool>* const stop_;
   const TimePoint start_;
   FaultBoard faults_;
-  std::size_t next_begin_ = 0, next_operator_ = 0;
+  std::size_t next_begin_ = 0;
   std::multimap<TimePoint, std::size_t> ends_;
   std::vector<Watched> watched_;   ///< by version
   std::size_t noted_changes_ = 1;  ///< of the routes; the first table is no change

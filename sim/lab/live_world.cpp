@@ -3,6 +3,7 @@
 #include <mutex>
 #include <thread>
 
+#include "sim/engine/world/operators.h"
 #include "sim/engine/world/recorder.h"
 #include "sim/lab/lab_cloud.h"
 #include "sim/lab/live_stage.h"
@@ -173,10 +174,11 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
                                         cloud->traffic().describe(), spec.plan};
     TRY(journal, rollout::JournalFile::create(options.journal, header));
   }
+  world::Operators operators(spec, record.start);
   rollout::RolloutWorld rollout_world{cloud->traffic(),
                                       cloud->metrics(),
                                       stage,
-                                      &stage,
+                                      &operators,
                                       journal.get(),
                                       [&recorder](const rollout::Event& e) { recorder.on_event(e); },
                                       nullptr};

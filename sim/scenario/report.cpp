@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "sim/core/markup.h"
 #include "sim/engine/world/recorder.h"
 
 namespace coalmine::scenario {
@@ -82,26 +83,6 @@ std::vector<std::string> table_row(const Group& one) {
 std::string trimmed(std::string line) {
   line.erase(line.find_last_not_of(' ') + 1);
   return line;
-}
-
-std::string xml(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&') {
-      out += "&amp;";
-    } else if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '"') {
-      out += "&quot;";
-    } else if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') {
-      out += '?';
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 Json seconds_or_null(const std::optional<Duration>& d) {
@@ -294,15 +275,15 @@ std::string report_junit(const std::vector<RunResult>& results) {
     std::size_t failed = 0;
     for (const CheckResult& check : run.checks) {
       cases += fmt::format("    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\"",
-                           xml(run.scenario->name), xml(check.name), xml(check.place.file),
-                           check.place.line);
+                           escape_markup(run.scenario->name), escape_markup(check.name),
+                           escape_markup(check.place.file), check.place.line);
       if (check.passed) {
         cases += "/>\n";
         continue;
       }
       ++failed;
       cases += fmt::format(">\n      <failure message=\"expected {}, got {}\"/>\n    </testcase>\n",
-                           xml(check.expected), xml(check.actual));
+                           escape_markup(check.expected), escape_markup(check.actual));
     }
     std::size_t count = run.checks.size();
     if (run.fault) {
@@ -311,12 +292,12 @@ std::string report_junit(const std::vector<RunResult>& results) {
       cases += fmt::format(
           "    <testcase classname=\"{0}\" name=\"run\">\n      <error message=\"{1}\"/>\n"
           "    </testcase>\n",
-          xml(run.scenario->name), xml(run.fault->message));
+          escape_markup(run.scenario->name), escape_markup(run.fault->message));
     }
     suites += fmt::format(
         "  <testsuite name=\"{} seed {}\" tests=\"{}\" failures=\"{}\" time=\"{:.3f}\">\n{}"
         "  </testsuite>\n",
-        xml(run.scenario->name), run.seed, count, failed,
+        escape_markup(run.scenario->name), run.seed, count, failed,
         run.record ? to_seconds(run.record->duration) : 0.0, cases);
     all += count;
     all_failed += failed;

@@ -1,29 +1,12 @@
 #include <algorithm>
 
+#include "sim/core/markup.h"
 #include "sim/study/report.h"
 
 namespace coalmine::study {
 namespace {
 
 constexpr double kRow = 30, kLabel = 210, kBars = 420, kNumber = 110;
-
-std::string html(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&') {
-      out += "&amp;";
-    } else if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '"') {
-      out += "&quot;";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 const Figures& good(const Evaluation& e) {
   return e.healthy ? *e.healthy : e.written;
@@ -53,13 +36,13 @@ std::string svg(const Chart& chart, const std::vector<Evaluation>& all) {
   const double height = kRow * static_cast<double>(all.size());
   std::string text = fmt::format(
       "<h2>{}</h2>\n<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n",
-      html(chart.title), kLabel + kBars + kNumber, height, html(chart.title));
+      escape_markup(chart.title), kLabel + kBars + kNumber, height, escape_markup(chart.title));
   for (std::size_t i = 0; i < all.size(); ++i) {
     const Summary& s = summaries[i];
     const double y = kRow * static_cast<double>(i), middle = y + kRow / 2;
     const auto x = [&](double value) { return kLabel + kBars * std::max(value, 0.0) / most; };
     text += fmt::format("<text x=\"{:.0f}\" y=\"{:.1f}\" class=\"name\">{}</text>\n", kLabel - 8,
-                        middle + 5, html(trial_name(all[i].facts)));
+                        middle + 5, escape_markup(trial_name(all[i].facts)));
     if (s.n > 0) {
       text += fmt::format(
           "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>\n"
@@ -78,7 +61,7 @@ std::string table(const std::vector<Evaluation>& all) {
       "<table>\n<tr><th>plan<th>steps<th>analysis<th>canary requests<th>failed<th>users"
       "<th>time to detect<th>missed faults<th>false alarms<th>time to promote</tr>\n";
   for (const Evaluation& one : all) {
-    const auto cell = [&text](const std::string& value) { text += "<td>" + html(value); };
+    const auto cell = [&text](const std::string& value) { text += "<td>" + escape_markup(value); };
     const auto time = [](const Figures& figures, std::string_view metric) {
       const Summary* s = figures.find(metric);
       return s == nullptr || s->n == 0 ? std::string("never") : rough_duration(s->mean);
@@ -118,9 +101,9 @@ pre{overflow:auto;font-size:.85rem}
 std::string report_html(Kind kind, const std::vector<Evaluation>& all) {
   const TrialFacts& facts = all.front().facts;
   std::string text(kHead);
-  text +=
-      fmt::format("<title>{0}</title>\n<h1>{0}</h1>\n<p>{1} seeds{2}.</p>\n", html(facts.scenario),
-                  number(all.front().seeds), facts.worse ? "; fault: " + html(facts.fault) : "");
+  text += fmt::format("<title>{0}</title>\n<h1>{0}</h1>\n<p>{1} seeds{2}.</p>\n",
+                      escape_markup(facts.scenario), number(all.front().seeds),
+                      facts.worse ? "; fault: " + escape_markup(facts.fault) : "");
   if (facts.worse) {
     text += svg({"Failed requests of one bad release", "canary_failed_requests"}, all);
     text += svg({"Users who meet one bad release", "canary_users"}, all);
@@ -134,7 +117,7 @@ std::string report_html(Kind kind, const std::vector<Evaluation>& all) {
   }
   text += svg({"Time to promote a good release", "time_to_promote_s", true, rough_duration}, all);
   text += "<h2>In numbers</h2>\n" + table(all);
-  text += "<h2>In words</h2>\n<pre>" + html(render(kind, all)) + "</pre>\n";
+  text += "<h2>In words</h2>\n<pre>" + escape_markup(render(kind, all)) + "</pre>\n";
   return text + "</html>\n";
 }
 

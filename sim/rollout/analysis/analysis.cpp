@@ -1,6 +1,7 @@
 #include "sim/rollout/analysis/analysis.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "sim/core/check.h"
@@ -15,6 +16,18 @@ struct Overloaded : Cases... {
 };
 template <typename... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
+
+/// Beyond so many standard deviations chance is no explanation: once in 10^9 datapoints.
+constexpr double kForeignDeviations = 6;
+
+/// Whether the canary had more requests than its share explains: somebody else set the weights.
+/// Looks at requests alone, so it does not favour either version's errors.
+bool outgrows(const MetricsWindow& window, double share) {
+  const auto canary = static_cast<double>(window.canary.requests);
+  const double all = canary + static_cast<double>(window.stable.requests);
+  const double deviation = std::sqrt(all * share * (1 - share));
+  return canary > all * share + kForeignDeviations * deviation + 1;
+}
 
 }  // namespace
 
@@ -41,7 +54,7 @@ Analysis::Analysis(const AnalysisSpec& spec, double alpha_share)
       test_(make(spec, alpha_share)) {}
 
 void Analysis::add(const MetricsWindow& window, double canary_share, bool settled) {
-  const Observation seen{window, canary_share, settled};
+  const Observation seen{window, canary_share, settled && !outgrows(window, canary_share)};
   std::visit([&](auto& t) { t.add(seen, scope_); }, test_);
 }
 

@@ -26,7 +26,9 @@ class Analysis {
   Analysis(const AnalysisSpec& spec, double alpha_share);
 
   /// Counts one datapoint; `canary_share` is the largest routed share the canary can have had.
-  /// `settled` is false for a while after a weight was lowered, when the share may be lower.
+  /// `settled` is false for a while after a weight was lowered, when the share may be lower. A
+  /// datapoint with far more canary requests than `canary_share` explains (weights that somebody
+  /// else has set) is not settled either.
   void add(const MetricsWindow& window, double canary_share, bool settled = true);
   void next_step();
 

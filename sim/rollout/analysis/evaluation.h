@@ -33,7 +33,8 @@ struct Evaluation {
 struct Observation {
   const MetricsWindow& window;
   double canary_share = 0;  ///< the largest routed share the canary can have had
-  /// False for a while after the weight was lowered: the true share may be lower than that.
+  /// False when the true share may differ from that: after the weight was lowered, or when
+  /// somebody else has set it.
   bool settled = true;
 };
 

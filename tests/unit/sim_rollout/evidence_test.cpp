@@ -73,6 +73,22 @@ TEST(ErrorShare, JudgesByTheMeasuredShareWhileTheRoutedOneIsUnknown) {
             std::string::npos);
 }
 
+TEST(ErrorShare, JudgesByTheMeasuredShareWhereSomebodyElseSetTheWeights) {
+  Analysis healthy(test::error_share(), 1), faulty(test::error_share(), 1);
+  for (int i = 0; i < 100; ++i) {
+    healthy.add(window_of({200, 1, {}}, {800, 4, {}}), .1);
+    faulty.add(window_of({200, 1, {}}, {800, 40, {}}), .1);
+  }
+  EXPECT_EQ(healthy.verdict(), Verdict::Continue) << healthy.evaluate().sentence;
+  EXPECT_EQ(faulty.verdict(), Verdict::Fail) << faulty.evaluate().sentence;
+}
+
+TEST(ErrorShare, TrustsTheRoutedShareWithinChance) {
+  Analysis analysis(test::error_share(), 1);
+  analysis.add(window_of({880, 1, {}}, {120, 1, {}}), .1);
+  EXPECT_EQ(analysis.evaluate().sentence.find("as measured"), std::string::npos);
+}
+
 /// Healthy, the share falls from 100% to 1% bit by bit: errors drawn without replacement.
 TEST(ErrorShare, FalseAlarmsStayBelowAlphaByTheMeasuredShare) {
   const double alpha = .05;
