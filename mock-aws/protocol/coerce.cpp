@@ -54,9 +54,24 @@ const char* type_name(ShapeType type) {
   return "a value";
 }
 
-std::string wrong(const Shape& shape, const Json& value, const std::string& path) {
+/// Where a value stands; written out only when something is wrong with it.
+struct Path {
+  const Path* parent = nullptr;
+  std::string_view name;
+  std::size_t element = 0;  ///< of a list, from 1; 0: a member or a map's value
+};
+
+std::string to_string(const Path& path) {
+  if (path.parent == nullptr) return "";
+  std::string text = to_string(*path.parent);
+  if (!text.empty()) text += '.';
+  return text +
+         (path.element > 0 ? fmt::format("{}.member", path.element) : std::string(path.name));
+}
+
+std::string wrong(const Shape& shape, const Json& value, const Path& path) {
   return fmt::format("{} can not be converted to {}{}", token_name(value), type_name(shape.type),
-                     path.empty() ? "" : " at '" + path + "'");
+                     path.parent == nullptr ? "" : " at '" + to_string(path) + "'");
 }
 
 std::string base64(const std::vector<std::uint8_t>& bytes) {
@@ -74,23 +89,22 @@ std::string base64(const std::vector<std::uint8_t>& bytes) {
   return text;
 }
 
-Problem coerce(const Shape& shape, Json& value, const std::string& path);
+Problem coerce(const Shape& shape, Json& value, const Path& path);
 
-Problem coerce_structure(const Shape& shape, Json& value, const std::string& path) {
+Problem coerce_structure(const Shape& shape, Json& value, const Path& path) {
   Json result = Json::object();
   for (const Member& member : shape.members) {
     auto it = value.find(member.wire_name);
     if (it == value.end()) it = value.find(member.name);
     if (it == value.end() || it->is_null()) continue;
-    const std::string at = path.empty() ? member.name : path + "." + member.name;
-    if (auto problem = coerce(*member.shape, *it, at)) return problem;
+    if (auto problem = coerce(*member.shape, *it, {&path, member.name})) return problem;
     result[member.name] = std::move(*it);
   }
   value = std::move(result);
   return std::nullopt;
 }
 
-Problem coerce_integer(const Shape& shape, Json& value, const std::string& path) {
+Problem coerce_integer(const Shape& shape, Json& value, const Path& path) {
   if (value.is_number_integer()) return std::nullopt;
   if (!value.is_number()) return wrong(shape, value, path);
   const double number = value.get<double>();
@@ -99,7 +113,7 @@ Problem coerce_integer(const Shape& shape, Json& value, const std::string& path)
   return std::nullopt;
 }
 
-Problem coerce_timestamp(const Shape& shape, Json& value, const std::string& path) {
+Problem coerce_timestamp(const Shape& shape, Json& value, const Path& path) {
   if (value.is_number()) return std::nullopt;
   if (value.is_string()) {
     if (const auto seconds = parse_timestamp(value.get_ref<const std::string&>())) {
@@ -110,7 +124,7 @@ Problem coerce_timestamp(const Shape& shape, Json& value, const std::string& pat
   return wrong(shape, value, path);
 }
 
-Problem coerce(const Shape& shape, Json& value, const std::string& path) {
+Problem coerce(const Shape& shape, Json& value, const Path& path) {
   if (shape.is_document) return std::nullopt;
   switch (shape.type) {
     case ShapeType::Structure:
@@ -119,14 +133,14 @@ Problem coerce(const Shape& shape, Json& value, const std::string& path) {
     case ShapeType::List:
       if (!value.is_array()) return wrong(shape, value, path);
       for (std::size_t i = 0; i < value.size(); ++i) {
-        const std::string at = fmt::format("{}.{}.member", path, i + 1);
-        if (auto problem = coerce(*shape.element.shape, value[i], at)) return problem;
+        if (auto problem = coerce(*shape.element.shape, value[i], {&path, {}, i + 1}))
+          return problem;
       }
       return std::nullopt;
     case ShapeType::Map:
       if (!value.is_object()) return wrong(shape, value, path);
       for (auto& [key, element] : value.items()) {
-        if (auto problem = coerce(*shape.element.shape, element, path + "." + key)) return problem;
+        if (auto problem = coerce(*shape.element.shape, element, {&path, key})) return problem;
       }
       return std::nullopt;
     case ShapeType::String:
@@ -157,7 +171,7 @@ std::optional<Json> number_from(const std::string& text) {
 }  // namespace
 
 std::optional<std::string> coerce_input(const Shape& shape, Json& value) {
-  return coerce(shape, value, "");
+  return coerce(shape, value, {});
 }
 
 Json shape_output(const Shape& shape, const Json& value) {

@@ -410,14 +410,17 @@ Reply CloudWatch::get_metric_data(const Json& input, CallContext&) {
     const std::string label = !query.label.empty()  ? query.label
                               : query.is_expression ? query.id
                                                     : query.metric.name;
-    results.push_back({{"Id", query.id},
-                       {"Label", label},
-                       {"Timestamps", std::move(times)},
-                       {"Values", std::move(values)},
-                       {"StatusCode", whole ? "Complete" : "PartialData"}});
+    Json& result = results.emplace_back(Json::object());
+    result["Id"] = query.id;
+    result["Label"] = label;
+    result["Timestamps"] = std::move(times);
+    result["Values"] = std::move(values);
+    result["StatusCode"] = whole ? "Complete" : "PartialData";
     if (more) break;
   }
-  Json reply = {{"MetricDataResults", std::move(results)}, {"Messages", Json::array()}};
+  Json reply;
+  reply["MetricDataResults"] = std::move(results);
+  reply["Messages"] = Json::array();
   if (more) reply["NextToken"] = std::to_string(*first + most);
   return reply;
 }
