@@ -55,7 +55,7 @@ class Driver {
     inputs.push_back(std::move(first));
     while (!inputs.empty()) {
       const TimePoint now = world_.clock.now();
-      TRY_STATUS(write(input_line(now, inputs.front()), false));
+      TRY_STATUS(note([&] { return input_line(now, inputs.front()); }));
       Decision decision = decide(plan_, std::move(state_), inputs.front(), now);
       inputs.pop_front();
       state_ = std::move(decision.state);
@@ -69,7 +69,7 @@ class Driver {
 
   Status carry_out(const Action& action, TimePoint now, std::deque<Input>& inputs) {
     if (const auto* change = std::get_if<ChangeWeights>(&action)) {
-      TRY_STATUS(write({}, true));
+      TRY_STATUS(make_durable());
       auto set = world_.traffic.set_weights(change->canary);
       if (set) {
         inputs.push_back(WeightsApplied{*std::move(set)});
@@ -84,23 +84,28 @@ class Driver {
         inputs.push_back(MetricsFailed{found.error().message, kNever});
       }
     } else if (const auto* call = std::get_if<CallHook>(&action)) {
-      TRY_STATUS(write({}, true));
+      TRY_STATUS(make_durable());
       inputs.push_back(world_.hooks->call(call->hook, plan_.hooks[call->hook], call->phase, now));
     } else if (const auto* wake = std::get_if<WakeAt>(&action)) {
       wake_ = wake->at;
     } else if (const auto* record = std::get_if<Record>(&action)) {
-      TRY_STATUS(write(event_line(record->event), false));
+      TRY_STATUS(note([&] { return event_line(record->event); }));
       if (world_.on_event) world_.on_event(record->event);
     } else {
       end_ = std::get<Finish>(action);
-      TRY_STATUS(write({}, true));
+      TRY_STATUS(make_durable());
     }
     return {};
   }
 
-  Status write(const std::string& line, bool durable) {
-    if (world_.journal == nullptr) return {};
-    return world_.journal->append(line, durable);
+  /// A line is only made where somebody keeps it: of thousands of seeds nobody does.
+  template <typename MakeLine>
+  Status note(MakeLine make_line) {
+    return world_.journal == nullptr ? Status{} : world_.journal->append(make_line(), false);
+  }
+
+  Status make_durable() {
+    return world_.journal == nullptr ? Status{} : world_.journal->append({}, true);
   }
 
   const Plan& plan_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <mutex>
 
 #include "sim/net/http.h"
@@ -57,7 +58,7 @@ TEST(LiveFaults, AColdStartIsScaledToo) {
 struct Task {
   std::mutex mutex;
   std::vector<std::string> told;
-  int status = 200;
+  std::atomic<int> status = 200;
   std::unique_ptr<net::Server> server;
 
   Task() {
