@@ -210,4 +210,27 @@ MetricBatch load_balancer_metrics(const GatewayReport& report, const Elbv2& elb)
   return {std::string(names::kAlbNamespace), std::move(writer.data)};
 }
 
+MetricBatch segment_metrics(const GatewayReport& report, const Elbv2& elb) {
+  Writer writer{report.time, true, {}};
+  const auto write = [&](const TargetCounts& counts, const names::Dimensions& version) {
+    for (const auto& [segment, part] : counts.segments) {
+      const names::Dimensions dimensions = names::segment_dimensions(version, segment);
+      writer.count(names::kSegmentRequests, dimensions, part.requests);
+      writer.count(names::kSegmentErrors, dimensions, part.errors);
+    }
+  };
+  const LoadBalancer* balancer =
+      report.load_balancer.empty() ? nullptr : elb.find_load_balancer(report.load_balancer);
+  std::map<std::string, std::string> groups;
+  if (balancer != nullptr) groups = target_groups_of(elb, *balancer);
+  for (const auto& [target, counts] : report.targets) {
+    if (report.load_balancer.empty()) {
+      write(counts, names::mesh_dimensions(report.mesh, report.virtual_gateway, target));
+    } else if (const auto group = groups.find(target); group != groups.end()) {
+      write(counts, names::alb_dimensions(names::dimension_of_arn(balancer->arn), group->second));
+    }
+  }
+  return {std::string(names::kSegmentNamespace), std::move(writer.data)};
+}
+
 }  // namespace coalmine::mock

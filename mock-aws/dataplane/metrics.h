@@ -30,11 +30,17 @@ class Elbv2;
 /// Counts by the first digit of the status; index 0 is not used.
 using CodeClasses = std::array<double, 6>;
 
+struct PartCounts {
+  double requests = 0, errors = 0;
+};
+
 struct TargetCounts {
   double requests = 0;
   CodeClasses codes{};                  ///< answers of the target
   CodeClasses local_codes{};            ///< answers of the gateway itself
   std::map<double, double> latency_us;  ///< value -> count
+  /// By segment of the traffic. Gateways know none and do not report them; the virtual world does.
+  std::map<std::string, PartCounts> segments;
 };
 
 struct GatewayReport {
@@ -60,5 +66,8 @@ MetricBatch app_mesh_metrics(const GatewayReport& report);
 /// groups' ARNs. Counts that are zero are left out, as ALB does. A load balancer that does not
 /// exist any more gives none.
 MetricBatch load_balancer_metrics(const GatewayReport& report, const Elbv2& elb);
+
+/// The segments' metrics, with the dimensions of the report's own metrics and "Segment".
+MetricBatch segment_metrics(const GatewayReport& report, const Elbv2& elb);
 
 }  // namespace coalmine::mock

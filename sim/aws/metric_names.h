@@ -34,6 +34,16 @@ inline constexpr std::string_view kAlbLatency = "TargetResponseTime";  ///< Seco
 inline constexpr std::string_view kLoadBalancer = "LoadBalancer";      ///< "app/NAME/ID"
 inline constexpr std::string_view kTargetGroup = "TargetGroup";        ///< "targetgroup/NAME/ID"
 
+// --- Segments: parts of the traffic, told by path or header -------------------------------------
+// Neither Envoy's statistics nor ALB's metrics know paths. Whoever sees the requests (the
+// application, a sidecar, a job that reads access logs) publishes these by PutMetricData, with
+// the dimensions of the version's own metrics and the segment's name. In coalmine's own worlds it
+// is the engine or the load generator.
+inline constexpr std::string_view kSegmentNamespace = "coalmine";
+inline constexpr std::string_view kSegmentRequests = "Requests";  ///< Count
+inline constexpr std::string_view kSegmentErrors = "Errors";      ///< Count; no answer, or 5xx
+inline constexpr std::string_view kSegment = "Segment";
+
 namespace detail {
 inline Dimensions dimensions(
     std::initializer_list<std::pair<std::string_view, std::string_view>> pairs) {
@@ -59,6 +69,12 @@ inline Dimensions mesh_dimensions(std::string_view mesh, std::string_view gatewa
 inline Dimensions alb_dimensions(std::string_view load_balancer,
                                  std::string_view target_group = "") {
   return detail::dimensions({{kLoadBalancer, load_balancer}, {kTargetGroup, target_group}});
+}
+
+/// `version`: mesh_dimensions() or alb_dimensions() of one version.
+inline Dimensions segment_dimensions(Dimensions version, std::string_view segment) {
+  version.emplace(kSegment, segment);
+  return version;
 }
 
 /// "HTTPCode_Target_5XX_Count": answers of targets; class is '2' to '5'. Absent when zero.

@@ -72,30 +72,38 @@ void Aggregate::generate(std::uint64_t count, Random& random, std::vector<Meter>
       if (cells_[i][k].classes == nullptr) {
         dropped += mine;
       } else {
-        serve(segment, k, cells_[i][k], mine, random, meters[segment.version[k]]);
+        serve(i, k, mine, random, meters[segment.version[k]]);
       }
     }
   });
 }
 
-void Aggregate::serve(const SegmentRegime& segment, std::size_t target, Cell& cell, std::uint64_t n,
-                      Random& random, Meter& meter) {
+void Aggregate::serve(std::size_t segment, std::size_t target, std::uint64_t n, Random& random,
+                      Meter& meter) {
   constexpr double kTwo32 = 4294967296.0;
+  Cell& cell = cells_[segment][target];
+  SegmentMeter uncounted;
+  SegmentMeter& part = meter.counts(segment) ? meter.segments[segment] : uncounted;
   meter.requests += n;
+  part.requests += n;
   std::uint64_t answered = 0;
+  const auto count = [&meter, &part](world::Ending ending, std::uint64_t k) {
+    meter.endings[static_cast<std::size_t>(ending)] += k;
+    part.endings[static_cast<std::size_t>(ending)] += k;
+  };
   const auto end = [&](world::Ending ending, std::uint64_t k) {
     if (has_answer(ending)) {
       const std::uint64_t late = random.binomial(k, cell.classes->timeout_share());
-      meter.endings[static_cast<std::size_t>(world::Ending::Timeout)] += late;
+      count(world::Ending::Timeout, late);
       if (late > 0) meter.other.add(kRequestTimeout, late);
       cell.late += late;
       answered += k - late;
       k -= late;
     }
-    meter.endings[static_cast<std::size_t>(ending)] += k;
+    count(ending, k);
   };
   double before = 0;  // of 2^32
-  for (const Behaviour::Failure& failure : segment.behaviour[target].failures) {
+  for (const Behaviour::Failure& failure : regime_.segments[segment].behaviour[target].failures) {
     const auto below = static_cast<double>(failure.below);
     if (below <= before) continue;
     const std::uint64_t k = random.binomial(n, std::min(1.0, (below - before) / (kTwo32 - before)));

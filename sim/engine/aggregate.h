@@ -36,8 +36,8 @@ class Aggregate {
     std::vector<std::uint64_t> counts;              ///< answered requests by class, so far
     std::uint64_t late = 0;                         ///< those that the gateway gave up on
   };
-  void serve(const SegmentRegime& segment, std::size_t target, Cell& cell, std::uint64_t n,
-             Random& random, Meter& meter);
+  void serve(std::size_t segment, std::size_t target, std::uint64_t n, Random& random,
+             Meter& meter);
 
   std::shared_ptr<const LatencyClasses> find_classes(const Cell& like) const;
 

@@ -18,11 +18,18 @@
 
 namespace coalmine::engine {
 
+struct SegmentMetrics {
+  std::uint64_t requests = 0;
+  std::uint64_t errors = 0;
+};
+
 /// What one version did in a metric period, as the gateway would report it.
 struct VersionMetrics {
   std::uint64_t requests = 0;
   std::uint64_t errors = 0;  ///< 5xx of the version or of the gateway for it
   Histogram latency;         ///< of the answered ones
+  /// By index in Traffic::segments; empty: nobody asks for them.
+  std::vector<SegmentMetrics> segments = {};
 };
 
 struct PeriodMetrics {

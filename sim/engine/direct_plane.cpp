@@ -1,9 +1,11 @@
 #include "sim/engine/direct_plane.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "sim/engine/fidelity.h"
+#include "sim/rollout/analysis/analysis.h"
 #include "sim/rollout/weights.h"
 
 namespace coalmine::engine {
@@ -18,6 +20,11 @@ class DirectPlane : public ControlPlane,
       weights_[version.name] = version.name == spec.plan.stable ? 100 : 0;
       std::set<std::size_t>& tasks = tasks_.emplace_back();
       for (int i = 0; i < version.tasks; ++i) tasks.insert(static_cast<std::size_t>(i));
+    }
+    const std::vector<std::string> asked = rollout::segments_of(spec.plan.analyses);
+    for (std::size_t i = 0; i < spec.traffic.segments.size(); ++i) {
+      const std::string& name = spec.traffic.segments[i].name;
+      if (std::binary_search(asked.begin(), asked.end(), name)) asked_[name] = i;
     }
   }
 
@@ -88,7 +95,7 @@ class DirectPlane : public ControlPlane,
     for (const PeriodMetrics& period : periods_) {
       if (period.from < since) continue;
       reading.windows.push_back({period.from, period.to, counts(period, spec_.plan.stable, limits),
-                                 counts(period, spec_.plan.canary, limits)});
+                                 counts(period, spec_.plan.canary, limits), parts(period)});
     }
     // As CloudWatchMetrics reckons it.
     const Duration period = spec_.platform.metric_period, delay = spec_.platform.metric_delay;
@@ -98,10 +105,26 @@ class DirectPlane : public ControlPlane,
   }
 
  private:
+  const VersionMetrics& metrics_of(const PeriodMetrics& period, const std::string& version) const {
+    return period.versions[world::version_index(spec_, version).value_or(0)];
+  }
+
+  /// Of the segments that analyses ask for, those that had a request.
+  std::vector<rollout::SegmentCounts> parts(const PeriodMetrics& period) const {
+    const VersionMetrics& stable = metrics_of(period, spec_.plan.stable);
+    const VersionMetrics& canary = metrics_of(period, spec_.plan.canary);
+    std::vector<rollout::SegmentCounts> found;
+    for (const auto& [name, i] : asked_) {
+      const SegmentMetrics &s = stable.segments[i], &c = canary.segments[i];
+      if (s.requests + c.requests == 0) continue;
+      found.push_back({name, {s.requests, s.errors, {}}, {c.requests, c.errors, {}}});
+    }
+    return found;
+  }
+
   rollout::VersionCounts counts(const PeriodMetrics& period, const std::string& version,
                                 const std::vector<Duration>& limits) const {
-    const VersionMetrics& metrics =
-        period.versions[world::version_index(spec_, version).value_or(0)];
+    const VersionMetrics& metrics = metrics_of(period, version);
     rollout::VersionCounts counts{metrics.requests, metrics.errors, {}};
     for (const Duration limit : limits) {
       // A bucket counts by its upper bound, as it does when it comes from CloudWatch.
@@ -119,6 +142,7 @@ class DirectPlane : public ControlPlane,
   std::vector<std::set<std::size_t>> tasks_;  ///< that are up, by version
   std::uint64_t revision_ = 1;
   std::vector<PeriodMetrics> periods_;
+  std::map<std::string, std::size_t> asked_;  ///< segments that analyses ask for, with their index
 };
 
 }  // namespace

@@ -15,11 +15,11 @@ constexpr std::uint64_t chance_bits(std::uint64_t draw) {
 
 /// One request with everything that the fast loop leaves out.
 void serve(const Behaviour& behaviour, const LatencyTable& table, std::uint64_t draw,
-           Random& random, Meter& meter) {
+           std::size_t segment, Random& random, Meter& meter) {
   const world::Ending ending = behaviour.choose_ending(chance_bits(draw));
-  ++meter.requests;
+  meter.begin(segment);
   if (!has_answer(ending)) {
-    meter.end(ending, Duration{});
+    meter.end(ending, Duration{}, segment);
     return;
   }
   Duration latency = table.sample(draw, random);
@@ -27,7 +27,7 @@ void serve(const Behaviour& behaviour, const LatencyTable& table, std::uint64_t 
     const std::uint64_t chance = random.next();
     if ((chance >> 32) < delay.below) latency += delay.table->sample(chance, random);
   }
-  meter.end(ending, latency);
+  meter.end(ending, latency, segment);
 }
 
 std::size_t target_of(const SegmentRegime& segment, std::uint64_t draw) {
@@ -37,7 +37,9 @@ std::size_t target_of(const SegmentRegime& segment, std::uint64_t draw) {
 }
 
 /// The fast loop: one draw per request. The bits used for the failure and the latency lie below
-/// those that decide the target but for draws within 2^-20 of an edge.
+/// those that decide the target but for draws within 2^-20 of an edge. `kNamed`: the segment is
+/// counted by itself, for which the fast requests are counted by target.
+template <bool kNamed>
 void generate_segment(const Regime& regime, std::size_t index, std::uint64_t count, Random& random,
                       std::vector<Meter>& meters, std::uint64_t& dropped, OrderedCounts& ordered) {
   const SegmentRegime& segment = regime.segments[index];
@@ -52,6 +54,7 @@ void generate_segment(const Regime& regime, std::size_t index, std::uint64_t cou
     fast[k] = meter.fast.data();
     meter.any_fast = meter.any_fast || plain;
   }
+  std::array<std::uint64_t, kMaxTargets> well{};
   Random local = random;  // in registers
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t draw = local.next();
@@ -59,6 +62,7 @@ void generate_segment(const Regime& regime, std::size_t index, std::uint64_t cou
     const std::size_t part = draw & LatencyTable::kTail;
     if (chance_bits(draw) >= slow_below[target] && part != LatencyTable::kTail) [[likely]] {
       ++fast[target][part];
+      if constexpr (kNamed) ++well[target];
       continue;
     }
     const std::size_t v = segment.version[target];
@@ -67,10 +71,17 @@ void generate_segment(const Regime& regime, std::size_t index, std::uint64_t cou
     } else if (regime.versions[v].ordered) {
       ++ordered[v][index];
     } else {
-      serve(segment.behaviour[target], *regime.versions[v].latency, draw, local, meters[v]);
+      serve(segment.behaviour[target], *regime.versions[v].latency, draw, index, local, meters[v]);
     }
   }
   random = local;
+  if constexpr (kNamed) {
+    for (std::size_t k = 0; k < segment.targets; ++k) {
+      SegmentMeter& part = meters[segment.version[k]].segments[index];
+      part.requests += well[k];
+      part.endings[static_cast<std::size_t>(world::Ending::Ok)] += well[k];
+    }
+  }
 }
 
 }  // namespace
@@ -81,7 +92,7 @@ std::uint64_t edge_of(std::uint64_t cumulative, std::uint64_t total) {
   return static_cast<std::uint64_t>(scaled / total);
 }
 
-void Meter::end(world::Ending ending, Duration latency) {
+void Meter::end(world::Ending ending, Duration latency, std::size_t segment) {
   if (has_answer(ending)) {
     if (latency > kRequestTimeout) {
       ending = world::Ending::Timeout;
@@ -90,6 +101,7 @@ void Meter::end(world::Ending ending, Duration latency) {
     other.add(latency);
   }
   ++endings[static_cast<std::size_t>(ending)];
+  if (counts(segment)) ++segments[segment].endings[static_cast<std::size_t>(ending)];
 }
 
 std::uint64_t Meter::fast_requests() const {
@@ -111,6 +123,7 @@ void Meter::clear() {
   if (any_fast) fast.fill(0);
   any_fast = false;
   other.clear();
+  std::fill(segments.begin(), segments.end(), SegmentMeter{});
 }
 
 void generate(const Regime& regime, std::uint64_t count, Random& random, std::vector<Meter>& meters,
@@ -118,8 +131,10 @@ void generate(const Regime& regime, std::uint64_t count, Random& random, std::ve
   split_by_segment(regime, count, random, [&](std::size_t i, std::uint64_t n) {
     if (regime.segments[i].refused) {
       dropped += n;
+    } else if (meters.front().counts(i)) {
+      generate_segment<true>(regime, i, n, random, meters, dropped, ordered);
     } else {
-      generate_segment(regime, i, n, random, meters, dropped, ordered);
+      generate_segment<false>(regime, i, n, random, meters, dropped, ordered);
     }
   });
 }

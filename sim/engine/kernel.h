@@ -56,6 +56,12 @@ struct Regime {
   std::vector<VersionRegime> versions;
 };
 
+/// What became of a version's requests of one segment.
+struct SegmentMeter {
+  std::uint64_t requests = 0;  ///< begun
+  std::array<std::uint64_t, world::kEndings> endings{};
+};
+
 /// What a version did since the meter was last cleared. The fast loop counts a request by its
 /// latency part alone; the others are in `requests`, `endings` and `other`.
 struct Meter {
@@ -64,9 +70,17 @@ struct Meter {
   Histogram other;
   std::array<std::uint32_t, LatencyTable::kSize> fast{};  ///< answered well, by latency part
   bool any_fast = false;
+  /// By index in Regime::segments, of those that are counted: as many as the scenario names, so
+  /// that the unnamed rest behind them costs nothing. Here the fast loop's requests count as well.
+  std::vector<SegmentMeter> segments;
 
+  bool counts(std::size_t segment) const { return segment < segments.size(); }
+  void begin(std::size_t segment) {
+    ++requests;
+    if (counts(segment)) ++segments[segment].requests;
+  }
   /// A request ended so after `latency`, unless the gateway had lost patience before.
-  void end(world::Ending ending, Duration latency);
+  void end(world::Ending ending, Duration latency, std::size_t segment);
   std::uint64_t fast_requests() const;
   std::uint64_t total() const { return requests + fast_requests(); }  ///< begun
   /// A task that may crash has requests under way: these end in a later span than they begin.

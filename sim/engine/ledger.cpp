@@ -1,6 +1,7 @@
 #include "sim/engine/ledger.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "sim/core/math.h"
 #include "sim/engine/aggregate.h"
@@ -9,16 +10,17 @@ namespace coalmine::engine {
 namespace {
 
 using world::Ending;
+using Endings = std::array<std::uint64_t, world::kEndings>;
 
 /// Requests that the gateway's metrics count as errors: it answered 5xx.
-std::uint64_t metric_errors(const Meter& meter) {
-  const auto count = [&meter](Ending e) { return meter.endings[static_cast<std::size_t>(e)]; };
+std::uint64_t metric_errors(const Endings& endings) {
+  const auto count = [&endings](Ending e) { return endings[static_cast<std::size_t>(e)]; };
   return count(Ending::Error) + count(Ending::Reset) + count(Ending::Timeout);
 }
 
-std::uint64_t user_failures(const Meter& meter) {
+std::uint64_t user_failures(const Endings& endings) {
   std::uint64_t sum = 0;
-  for (std::size_t i = 1; i < world::kEndings; ++i) sum += meter.endings[i];
+  for (std::size_t i = 1; i < world::kEndings; ++i) sum += endings[i];
   return sum;
 }
 
@@ -36,7 +38,9 @@ Ledger::Ledger(const world::Spec& spec, world::Recorder& recorder, std::uint64_t
       period_(spec.versions.size()),
       seen_(spec.versions.size()),
       seen_failed_(spec.versions.size()),
-      total_fast_(spec.versions.size()) {}
+      total_fast_(spec.versions.size()) {
+  for (Meter& meter : period_) meter.segments.resize(spec.traffic.segments.size());
+}
 
 std::vector<Histogram>& Ledger::fine_latencies() {
   fine_.resize(period_.size());
@@ -50,7 +54,7 @@ void Ledger::end_span(TimePoint begin, TimePoint end, const std::vector<std::uin
   for (const std::uint32_t w : weights) weight += w;
   for (std::size_t v = 0; v < period_.size(); ++v) {
     const std::uint64_t requests = period_[v].total();
-    const std::uint64_t failed = user_failures(period_[v]);
+    const std::uint64_t failed = user_failures(period_[v].endings);
     span.versions.push_back({requests - seen_[v], failed - seen_failed_[v]});
     total += span.versions[v].requests + span.versions[v].failed;
     seen_[v] = requests;
@@ -82,13 +86,18 @@ void Ledger::see_canary(TimePoint begin, TimePoint end, std::uint64_t requests) 
   record.blast_users += new_users(requests, users - record.blast_users, users, users_);
 }
 
-PeriodMetrics Ledger::end_period(TimePoint from, TimePoint to, bool with_latency) {
+PeriodMetrics Ledger::end_period(TimePoint from, TimePoint to, Read read) {
   PeriodMetrics metrics{from, to, {}};
   for (std::size_t v = 0; v < period_.size(); ++v) {
     const Meter& meter = period_[v];
     // Counted when they end, as the gateway does: no period has more errors than requests.
-    VersionMetrics one{meter.ended(), metric_errors(meter), {}};
-    if (with_latency) {
+    VersionMetrics one{meter.ended(), metric_errors(meter.endings), {}, {}};
+    for (std::size_t i = 0; read.segments && i < meter.segments.size(); ++i) {
+      const Endings& endings = meter.segments[i].endings;
+      one.segments.push_back({std::accumulate(endings.begin(), endings.end(), std::uint64_t{0}),
+                              metric_errors(endings)});
+    }
+    if (read.latency) {
       one.latency = meter.other;
       for (std::size_t i = 0; meter.any_fast && i < meter.fast.size(); ++i) {
         if (meter.fast[i] > 0) one.latency.add(tables_[v]->at(i), meter.fast[i]);
@@ -109,6 +118,10 @@ void Ledger::count_up() {
     total.requests += meter.requests + fast;
     for (std::size_t e = 0; e < world::kEndings; ++e) total.endings[e] += meter.endings[e];
     total.endings[0] += fast;
+    for (std::size_t i = 0; i < meter.segments.size(); ++i) {
+      total.segments[i].requests += meter.segments[i].requests;
+      total.segments[i].failed += user_failures(meter.segments[i].endings);
+    }
     if (fine_.empty()) total.latency.merge(meter.other);
     if (meter.any_fast) {
       for (std::size_t i = 0; i < meter.fast.size(); ++i) total_fast_[v][i] += meter.fast[i];

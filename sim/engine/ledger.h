@@ -29,9 +29,13 @@ class Ledger {
 
   /// What was counted since the last call happened in [begin, end), under these weights.
   void end_span(TimePoint begin, TimePoint end, const std::vector<std::uint32_t>& weights);
-  /// The metrics of a period that ends here; the meters begin at zero again. Latencies only if
-  /// somebody reads them: they cost more than all the rest.
-  PeriodMetrics end_period(TimePoint from, TimePoint to, bool with_latency);
+  /// What somebody reads of a period's metrics beside the counts of whole versions: latencies cost
+  /// more than all the rest.
+  struct Read {
+    bool latency = false, segments = false;
+  };
+  /// The metrics of a period that ends here; the meters begin at zero again.
+  PeriodMetrics end_period(TimePoint from, TimePoint to, Read read);
   /// Completes the record. Call once, at the end.
   void settle();
 

@@ -16,6 +16,7 @@
 #include "sim/engine/direct_plane.h"
 #include "sim/engine/fidelity.h"
 #include "sim/lab/provision.h"
+#include "sim/rollout/analysis/analysis.h"
 #include "sim/rollout/aws/alb_traffic.h"
 #include "sim/rollout/aws/appmesh_traffic.h"
 #include "sim/rollout/aws/cloudwatch_metrics.h"
@@ -128,16 +129,27 @@ class MockPlane : public ControlPlane {
       for (const auto& [value_us, count] : metrics.latency.filled()) {
         counts.latency_us[static_cast<double>(value_us)] = static_cast<double>(count);
       }
+      for (std::size_t i = 0; i < metrics.segments.size(); ++i) {
+        counts.segments[spec_.traffic.segments[i].name] = {
+            static_cast<double>(metrics.segments[i].requests),
+            static_cast<double>(metrics.segments[i].errors)};
+      }
     }
     return report;
   }
 
-  void put(const mock::MetricBatch& batch, TimePoint now) {
+  /// The gateway's metrics, and those of the segments if somebody asks for them.
+  void put(const mock::MetricBatch& batch, const mock::GatewayReport& report, TimePoint now) {
     region_.cloudwatch->put_metrics(batch.metric_namespace, batch.data, now);
+    const mock::MetricBatch parts = mock::segment_metrics(report, *region_.elbv2);
+    if (!parts.data.empty()) {
+      region_.cloudwatch->put_metrics(parts.metric_namespace, parts.data, now);
+    }
   }
 
   rollout::CloudWatchOptions metric_options() const {
-    return {spec_.platform.metric_period, spec_.platform.metric_delay};
+    return {spec_.platform.metric_period, spec_.platform.metric_delay,
+            rollout::segments_of(spec_.plan.analyses)};
   }
 
   const world::Spec& spec_;
@@ -191,7 +203,7 @@ class MeshPlane : public MockPlane {
     mock::GatewayReport report = report_of(period);
     report.mesh = names_.mesh;
     report.virtual_gateway = gateway_;
-    put(mock::app_mesh_metrics(report), now);
+    put(mock::app_mesh_metrics(report), report, now);
   }
 
   bool set_foreign(const std::map<std::string, std::uint32_t>& weights) override {
@@ -276,7 +288,7 @@ class AlbPlane : public MockPlane {
   void publish(const PeriodMetrics& period, TimePoint now) override {
     mock::GatewayReport report = report_of(period);
     report.load_balancer = names_.load_balancer;
-    put(mock::load_balancer_metrics(report, *region_.elbv2), now);
+    put(mock::load_balancer_metrics(report, *region_.elbv2), report, now);
   }
 
   bool set_foreign(const std::map<std::string, std::uint32_t>& weights) override {

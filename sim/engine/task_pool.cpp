@@ -77,36 +77,38 @@ TaskPool::Task* TaskPool::next_task(TimePoint now) {
   return nullptr;
 }
 
-void TaskPool::serve(const faults::RequestFacts& request, TimePoint now, Random& random,
-                     Meter& meter, std::uint64_t& dropped) {
+void TaskPool::serve(const faults::RequestFacts& request, std::size_t segment, TimePoint now,
+                     Random& random, Meter& meter, std::uint64_t& dropped) {
   Task* task = next_task(now);
   if (task == nullptr) {
     ++dropped;
     return;
   }
-  ++meter.requests;
+  meter.begin(segment);
   TimePoint begin = std::max(now, task->next_begin);
   if (!task->slots.empty()) begin = std::max(begin, task->slots.front());
   // Who would wait longer than the gateway does has gone before his turn comes.
-  if (begin - now > kRequestTimeout) return meter.end(world::Ending::Timeout, {});
+  if (begin - now > kRequestTimeout) return meter.end(world::Ending::Timeout, {}, segment);
   if (limits_.queue) {
     while (!task->waiting.empty() && task->waiting.front() <= now) task->waiting.pop_front();
     if (begin > now) {
       if (task->waiting.size() >= static_cast<std::size_t>(*limits_.queue)) {
-        return meter.end(world::Ending::Error, Duration{});
+        return meter.end(world::Ending::Error, Duration{}, segment);
       }
       task->waiting.push_back(begin);
     }
   }
-  work(*task, static_cast<std::size_t>(task - tasks_.data()), request, now, begin, random, meter);
+  work(*task, static_cast<std::size_t>(task - tasks_.data()), request, segment, now, begin, random,
+       meter);
 }
 
 void TaskPool::work(Task& task, std::size_t index, const faults::RequestFacts& request,
-                    TimePoint now, TimePoint begin, Random& random, Meter& meter) {
+                    std::size_t segment, TimePoint now, TimePoint begin, Random& random,
+                    Meter& meter) {
   if (limits_.spacing > Duration{}) task.next_begin = begin + limits_.spacing;
   faults::Outcome outcome;
   if (!task.faults.empty()) outcome = task.faults.decide(request, begin, random);
-  if (outcome.effect == faults::Effect::Crash) return crash(task, index, begin, meter);
+  if (outcome.effect == faults::Effect::Crash) return crash(task, index, segment, begin, meter);
   Duration busy = outcome.delay;
   if (outcome.effect == faults::Effect::Hang) {
     busy = kRequestTimeout - (begin - now);  // then the gateway hangs up
@@ -121,18 +123,19 @@ void TaskPool::work(Task& task, std::size_t index, const faults::RequestFacts& r
   }
   const world::Ending ending = ending_of(outcome);
   if (may_crash_) {
-    task.in_flight.push_back({end, ending, end - now});
+    task.in_flight.push_back({end, ending, end - now, segment});
   } else {
-    meter.end(ending, end - now);
+    meter.end(ending, end - now, segment);
   }
 }
 
 /// The request that it happens to and all that are still being worked on lose their connection.
-void TaskPool::crash(Task& task, std::size_t index, TimePoint at, Meter& meter) {
+void TaskPool::crash(Task& task, std::size_t index, std::size_t segment, TimePoint at,
+                     Meter& meter) {
   for (const InFlight& one : task.in_flight) {
-    meter.end(one.end > at ? world::Ending::Reset : one.ending, one.latency);
+    meter.end(one.end > at ? world::Ending::Reset : one.ending, one.latency, one.segment);
   }
-  meter.end(world::Ending::Reset, {});
+  meter.end(world::Ending::Reset, {}, segment);
   task = make_task(at + limits_.restart);
   crashes_.push_back({index, at, task.up_at});
 }
@@ -163,7 +166,7 @@ void TaskPool::play(const std::vector<SegmentRegime>& segments, std::vector<std:
   for (const double at : moments_) {
     const TimePoint now = begin + from_seconds(at * scale);
     const std::size_t segment = take_segment(counts, left--, random);
-    serve(segments[segment].facts.facts(), now, random, meter, dropped);
+    serve(segments[segment].facts.facts(), segment, now, random, meter, dropped);
   }
 }
 
@@ -177,14 +180,14 @@ void TaskPool::play_evenly(const std::vector<SegmentRegime>& segments,
     if (random.below(beats - beat) >= left) continue;
     const TimePoint now = begin + from_seconds((static_cast<double>(beat) + 0.5) * gap);
     const std::size_t segment = take_segment(counts, left--, random);
-    serve(segments[segment].facts.facts(), now, random, meter, dropped);
+    serve(segments[segment].facts.facts(), segment, now, random, meter, dropped);
   }
 }
 
 void TaskPool::finish(TimePoint t, Meter& meter) {
   const auto over = [&](const InFlight& one) {
     if (one.end > t) return false;
-    meter.end(one.ending, one.latency);
+    meter.end(one.ending, one.latency, one.segment);
     return true;
   };
   for (Task& task : tasks_) std::erase_if(task.in_flight, over);

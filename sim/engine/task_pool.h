@@ -39,9 +39,9 @@ class TaskPool {
   std::size_t size() const { return tasks_.size(); }
   bool may_crash() const { return may_crash_; }
 
-  /// One request that arrives at `now`; times must not fall.
-  void serve(const faults::RequestFacts& request, TimePoint now, Random& random, Meter& meter,
-             std::uint64_t& dropped);
+  /// One request of a segment that arrives at `now`; times must not fall.
+  void serve(const faults::RequestFacts& request, std::size_t segment, TimePoint now,
+             Random& random, Meter& meter, std::uint64_t& dropped);
   /// `counts[i]` requests of each segment at random moments of [begin, end).
   void play(const std::vector<SegmentRegime>& segments, std::vector<std::uint64_t> counts,
             TimePoint begin, TimePoint end, Random& random, Meter& meter, std::uint64_t& dropped);
@@ -67,6 +67,7 @@ class TaskPool {
     TimePoint end;
     world::Ending ending;
     Duration latency;
+    std::size_t segment;
   };
   struct Task {
     faults::FaultState faults;
@@ -78,9 +79,9 @@ class TaskPool {
   };
   Task make_task(TimePoint up_at) const;
   Task* next_task(TimePoint now);
-  void work(Task& task, std::size_t index, const faults::RequestFacts& request, TimePoint now,
-            TimePoint begin, Random& random, Meter& meter);
-  void crash(Task& task, std::size_t index, TimePoint at, Meter& meter);
+  void work(Task& task, std::size_t index, const faults::RequestFacts& request, std::size_t segment,
+            TimePoint now, TimePoint begin, Random& random, Meter& meter);
+  void crash(Task& task, std::size_t index, std::size_t segment, TimePoint at, Meter& meter);
 
   Limits limits_;
   std::shared_ptr<const LatencyTable> latency_;

@@ -15,15 +15,17 @@ constexpr double kShareTolerance = 1e-9;
 // --- events ----------------------------------------------------------------------------------
 
 Decider::Fields Decider::fields_of(const Evaluation& e) {
-  return {{"metric", e.metric},
-          {"test", e.test},
-          {"verdict", std::string(to_string(e.verdict))},
-          {"value", e.value},
-          {"limit", e.limit},
-          {"n", static_cast<std::int64_t>(e.n)},
-          {"statistic", e.statistic},
-          {"needs", e.needs},
-          {"sentence", e.sentence}};
+  Fields fields = {{"metric", e.metric},
+                   {"test", e.test},
+                   {"verdict", std::string(to_string(e.verdict))},
+                   {"value", e.value},
+                   {"limit", e.limit},
+                   {"n", static_cast<std::int64_t>(e.n)},
+                   {"statistic", e.statistic},
+                   {"needs", e.needs},
+                   {"sentence", e.sentence}};
+  if (!e.segment.empty()) fields.emplace_back("segment", e.segment);
+  return fields;
 }
 
 void Decider::decision(std::string what, const std::string& reason, const Evaluation* rests_on) {

@@ -63,6 +63,21 @@ void BM_Requests(benchmark::State& state) {
 }
 BENCHMARK(BM_Requests)->Unit(benchmark::kMillisecond);
 
+/// The same requests in ten segments. 0: nobody names them, 1: each is counted by itself.
+void BM_RequestsInSegments(benchmark::State& state) {
+  Regime regime = two_versions();
+  regime.segments.resize(10, regime.segments[0]);
+  for (SegmentRegime& segment : regime.segments) segment.share = 0.1;
+  Random random(1);
+  std::vector<Meter> meters(2);
+  for (Meter& meter : meters) meter.segments.resize(state.range(0) == 1 ? 10 : 0);
+  std::uint64_t dropped = 0;
+  OrderedCounts ordered;
+  for (auto _ : state) generate(regime, kBatch, random, meters, dropped, ordered);
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBatch));
+}
+BENCHMARK(BM_RequestsInSegments)->ArgName("named")->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
+
 /// One by one through the tasks of a version. 0: spaced by capacity, 1: eight at a time and a
 /// bounded queue, 2: with faults that the sample app's code decides.
 void BM_RequestsThroughTasks(benchmark::State& state) {

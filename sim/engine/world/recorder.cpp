@@ -70,6 +70,7 @@ Recorder::Recorder(const Spec& spec, std::string mode, std::uint64_t seed, TimeP
   record_.start = start;
   for (const Version& version : spec.versions) {
     record_.versions.emplace_back().name = version.name;
+    record_.versions.back().segments.resize(spec.traffic.segments.size());
   }
   record_.states.push_back({Duration{}, "baseline"});
 }
@@ -86,6 +87,7 @@ void Recorder::on_event(const rollout::Event& event) {
     if ((decision == "roll-back" || decision == "pause") && !record_.decided_at) {
       record_.decided_at = t;
       record_.decided_by = event.text("metric");
+      record_.decided_in = event.text("segment");
     }
   }
 }

@@ -26,6 +26,13 @@ std::optional<std::size_t> version_index(const Spec& spec, std::string_view name
   return std::nullopt;
 }
 
+std::optional<std::size_t> segment_index(const Spec& spec, std::string_view name) {
+  for (std::size_t i = 0; i < spec.traffic.segments.size(); ++i) {
+    if (spec.traffic.segments[i].name == name) return i;
+  }
+  return std::nullopt;
+}
+
 rollout::Command to_command(OperatorCommand command) {
   switch (command) {
     case OperatorCommand::Pause:

@@ -185,6 +185,8 @@ struct Spec {
 
 /// Index of the version in `spec.versions`; nullopt: no such version.
 std::optional<std::size_t> version_index(const Spec& spec, std::string_view name);
+/// Index of the segment in `spec.traffic.segments`; nullopt: no such segment.
+std::optional<std::size_t> segment_index(const Spec& spec, std::string_view name);
 
 rollout::Command to_command(OperatorCommand command);
 /// The fault as sim/traffic/faults carries it out; a segment becomes its path and header.
@@ -242,7 +244,9 @@ struct VersionRecord {
   std::uint64_t requests = 0;
   std::uint64_t endings[kEndings] = {};
   std::uint64_t users = 0;  ///< distinct users served; counted for the canary only
-  Histogram latency;        ///< as users saw it, answered requests only
+  /// By index in Traffic::segments; requests of the unnamed rest are in none of them.
+  std::vector<Tally> segments;
+  Histogram latency;  ///< as users saw it, answered requests only
   std::uint64_t failed() const;
 };
 
@@ -281,6 +285,7 @@ struct Record {
   std::optional<Duration> last_canary;   ///< last one before the end
   std::optional<Duration> decided_at;    ///< when an analysis decided against the canary
   std::string decided_by;                ///< its metric
+  std::string decided_in;                ///< the segment that convinced it; empty: all traffic
   std::optional<Duration> rollback_at;   ///< decision to roll back, by analysis or operator
   std::optional<Duration> promoted_at;   ///< all traffic at the canary
   double max_canary_share = 0;           ///< highest routed share before the end

@@ -26,6 +26,7 @@ struct Evaluation {
   std::uint64_t n = 0;   ///< errors (error-share), canary requests, or datapoints counted
   double statistic = 0;  ///< evidence, log-likelihood ratio, or breaches
   double needs = 0;      ///< the statistic at which the analysis fails
+  std::string segment;   ///< of tests per segment: the one with the strongest evidence
   std::string sentence;  ///< "errors: 3 of 10 from 1% of traffic, evidence 813 (needs 100)"
 };
 

@@ -54,6 +54,7 @@ Evaluation Segmented::evaluate() const {
                        [](const One& a, const One& b) { return evidence_of(a) < evidence_of(b); });
   Evaluation e = std::visit([](const auto& t) { return t.evaluate(); }, *strongest);
   const std::string& name = names_[static_cast<std::size_t>(strongest - tests_.begin())];
+  e.segment = name;
   e.statistic = evidence();
   e.needs = needs_;
   // The inner sentence speaks of its own evidence; what counts is the mean of all.

@@ -206,6 +206,9 @@ class SpecChecker {
     if (!spec_.segments.empty() && !mixture) {
       add("tests per segment are error-share and bernoulli; {} has none", test_name(spec_.test));
     }
+    if (!spec_.segments.empty() && spec_.metric != "errors") {
+      add("tests per segment are for metric errors; latencies are known for whole versions only");
+    }
   }
 
   /// A canary of share w that fails entirely moves the service's error share by w.

@@ -41,6 +41,23 @@ void add_queries(std::vector<aws::MetricQuery>& out, char version, const Version
   }
 }
 
+/// Ids "sg0r", "sg0e", "cg0r", …
+void add_segment_queries(std::vector<aws::MetricQuery>& out, char version,
+                         const VersionMetrics& metrics, const std::vector<std::string>& segments,
+                         Duration period) {
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    for (const auto& [metric, suffix] :
+         {std::pair{names::kSegmentRequests, 'r'}, std::pair{names::kSegmentErrors, 'e'}}) {
+      aws::MetricQuery q =
+          query(names::kSegmentNamespace, metric,
+                names::segment_dimensions(metrics.requests.dimensions, segments[i]));
+      q.id = fmt::format("{}g{}{}", version, i, suffix);
+      q.period = period;
+      out.push_back(std::move(q));
+    }
+  }
+}
+
 std::uint64_t at(const std::map<std::string, aws::MetricSeries>& series, const std::string& id,
                  TimePoint t) {
   const auto one = series.find(id);
@@ -114,6 +131,49 @@ VersionMetrics alb_metrics(const std::string& load_balancer_arn,
   return m;
 }
 
+Result<CloudWatchMetrics::Series> CloudWatchMetrics::ask(const std::vector<Duration>& limits,
+                                                         TimePoint first, TimePoint end) {
+  std::vector<aws::MetricQuery> queries;
+  add_queries(queries, 's', metrics_->first, limits, options_.period);
+  add_queries(queries, 'c', metrics_->second, limits, options_.period);
+  add_segment_queries(queries, 's', metrics_->first, options_.segments, options_.period);
+  add_segment_queries(queries, 'c', metrics_->second, options_.segments, options_.period);
+  Series all;
+  for (std::size_t i = 0; i < queries.size(); i += aws::kMaxMetricQueries) {
+    const std::size_t n = std::min(queries.size() - i, aws::kMaxMetricQueries);
+    const auto begin = queries.begin() + static_cast<std::ptrdiff_t>(i);
+    TRY(Series some,
+        aws::get_metric_data(client_, {begin, begin + static_cast<std::ptrdiff_t>(n)}, first, end));
+    all.merge(some);
+  }
+  return all;
+}
+
+/// What the period has more than `before`, which becomes what has been counted.
+MetricsWindow CloudWatchMetrics::window_at(TimePoint from, const Series& series,
+                                           const std::vector<Duration>& limits,
+                                           Counted& before) const {
+  MetricsWindow window{
+      from, from + options_.period,
+      growth(counts_at(series, 's', metrics_->first, limits, from), before.stable),
+      growth(counts_at(series, 'c', metrics_->second, limits, from), before.canary)};
+  before.segments.resize(options_.segments.size());
+  for (std::size_t i = 0; i < options_.segments.size(); ++i) {
+    const auto counts = [&](char version) {
+      VersionCounts c{at(series, fmt::format("{}g{}r", version, i), from),
+                      at(series, fmt::format("{}g{}e", version, i), from),
+                      {}};
+      c.errors = std::min(c.errors, c.requests);
+      return c;
+    };
+    SegmentCounts segment{options_.segments[i], growth(counts('s'), before.segments[i].stable),
+                          growth(counts('c'), before.segments[i].canary)};
+    if (is_nothing(segment.stable) && is_nothing(segment.canary)) continue;
+    window.segments.push_back(std::move(segment));
+  }
+  return window;
+}
+
 Result<MetricsReading> CloudWatchMetrics::read(TimePoint since, const std::vector<Duration>& limits,
                                                TimePoint now) {
   if (!metrics_) {
@@ -128,19 +188,14 @@ Result<MetricsReading> CloudWatchMetrics::read(TimePoint since, const std::vecto
   reading.next = end + period + options_.delay;
   if (first >= end) return reading;
 
-  std::vector<aws::MetricQuery> queries;
-  add_queries(queries, 's', metrics_->first, limits, period);
-  add_queries(queries, 'c', metrics_->second, limits, period);
-  TRY(const auto series, aws::get_metric_data(client_, queries, first, end));
+  TRY(const Series series, ask(limits, first, end));
   for (TimePoint from = first; from < end; from += period) {
     const bool late = counted_.contains(from);
     if (!late && from < since) continue;
-    Counted& before = counted_[from];
-    MetricsWindow window{
-        from, from + period,
-        growth(counts_at(series, 's', metrics_->first, limits, from), before.stable),
-        growth(counts_at(series, 'c', metrics_->second, limits, from), before.canary)};
-    if (late && is_nothing(window.stable) && is_nothing(window.canary)) continue;
+    MetricsWindow window = window_at(from, series, limits, counted_[from]);
+    if (late && is_nothing(window.stable) && is_nothing(window.canary) && window.segments.empty()) {
+      continue;
+    }
     reading.windows.push_back(std::move(window));
   }
   while (counted_.size() > kLateDatapoints) counted_.erase(counted_.begin());

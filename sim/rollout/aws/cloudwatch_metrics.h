@@ -12,7 +12,7 @@ namespace coalmine::rollout {
 
 /// Which metrics say what about one version; all statistics are Sum.
 struct VersionMetrics {
-  aws::MetricQuery requests;
+  aws::MetricQuery requests;  ///< its dimensions are those of the version's segments, too
   std::vector<aws::MetricQuery> errors;  ///< summed
   aws::MetricQuery latency;              ///< counted above limits by trimmed counts, TC(x:)
   double latency_units_per_s = 1;        ///< 1000 when it is in milliseconds
@@ -30,11 +30,15 @@ struct CloudWatchOptions {
   /// After its end a datapoint is waited for so long; what comes later still is counted when it
   /// is seen, up to kLateDatapoints periods back.
   Duration delay = std::chrono::seconds{30};
+  /// Segments of the traffic to read as well, from the metrics that metric_names.h describes. By
+  /// name, each once: segments_of(plan.analyses).
+  std::vector<std::string> segments = {};
 };
 inline constexpr int kLateDatapoints = 5;
 
-/// Reads both versions by GetMetricData. Every request is counted once: datapoints are kept by
-/// the start of their period, and only what they grew by is reported again.
+/// Reads both versions by GetMetricData, up to kMaxMetricQueries metrics a call. Every request is
+/// counted once: datapoints are kept by the start of their period, and only what they grew by is
+/// reported again.
 class CloudWatchMetrics : public MetricsSource {
  public:
   /// `metrics` gives stable's and canary's metrics when they are first needed.
@@ -48,7 +52,12 @@ class CloudWatchMetrics : public MetricsSource {
  private:
   struct Counted {
     VersionCounts stable, canary;
+    std::vector<SegmentCounts> segments;  ///< as in CloudWatchOptions
   };
+  using Series = std::map<std::string, aws::MetricSeries>;
+  Result<Series> ask(const std::vector<Duration>& limits, TimePoint first, TimePoint end);
+  MetricsWindow window_at(TimePoint from, const Series& series, const std::vector<Duration>& limits,
+                          Counted& before) const;
 
   aws::Client& client_;
   Metrics find_;

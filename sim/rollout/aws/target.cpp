@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "sim/rollout/analysis/analysis.h"
+
 namespace coalmine::rollout {
 namespace {
 
@@ -119,7 +121,7 @@ Result<std::unique_ptr<RolloutTarget>> RolloutTarget::open(const TargetSettings&
   // ALB's metrics are minutes everywhere; the mock's App Mesh metrics are kept by the second.
   const bool minutes = settings.aws || settings.traffic == "alb";
   CloudWatchOptions timing{minutes ? Duration{60s} : Duration{10s},
-                           settings.aws ? Duration{60s} : Duration{5s}};
+                           settings.aws ? Duration{60s} : Duration{5s}, segments_of(plan.analyses)};
   if (settings.metric_period > Duration{}) timing.period = settings.metric_period;
   if (settings.metric_delay > Duration{}) timing.delay = settings.metric_delay;
   if (!is_cloudwatch_period(timing.period)) {

@@ -106,6 +106,30 @@ TEST(AlbMetrics, CountPerTargetGroupAndInAll) {
   GatewayReport gone = *report;
   gone.load_balancer = "gone";
   EXPECT_TRUE(load_balancer_metrics(gone, elb).data.empty());
+
+  GatewayReport with_segments = *report;
+  with_segments.targets["blue"].segments = {{"pay", {3, 1}}};
+  const MetricBatch parts = segment_metrics(with_segments, elb);
+  EXPECT_EQ(parts.metric_namespace, "coalmine");
+  EXPECT_EQ(lines_of(parts),
+            (std::vector<std::string>{
+                "Requests{" + lb + ",Segment=pay" + both.substr(lb.size()) + "} Count 3x1",
+                "Errors{" + lb + ",Segment=pay" + both.substr(lb.size()) + "} Count 1x1"}));
+  with_segments.load_balancer = "gone";
+  EXPECT_TRUE(segment_metrics(with_segments, elb).data.empty());
+}
+
+TEST(SegmentMetrics, HaveTheDimensionsOfTheirVirtualNode) {
+  test::RecordingSink sink;
+  const Elbv2 elb{Scope{}, Random{1}, sink};
+  GatewayReport report;
+  report.mesh = "m";
+  report.virtual_gateway = "g";
+  report.targets["v2"].segments = {{"pay", {2, 0}}, {"browse", {0, 0}}};
+  report.targets[""].requests = 4;
+  EXPECT_EQ(lines_of(segment_metrics(report, elb)),
+            (std::vector<std::string>{
+                "Requests{Mesh=m,Segment=pay,VirtualGateway=g,VirtualNode=v2} Count 2x1"}));
 }
 
 struct BadReport {

@@ -70,7 +70,7 @@ TEST_P(Planes, MetricsComeBackAsTheyWereWritten) {
   StandingClock clock;
   const auto plane = make_mock_plane(spec, 7, clock);
   ASSERT_TRUE(plane);
-  PeriodMetrics period{clock.time, clock.time + minutes{1}, {{990, 3, {}}, {10, 2, {}}}};
+  PeriodMetrics period{clock.time, clock.time + minutes{1}, {{990, 3, {}, {}}, {10, 2, {}, {}}}};
   period.versions[1].latency.add(std::chrono::milliseconds{20}, 7);
   period.versions[1].latency.add(std::chrono::milliseconds{400}, 3);
   clock.time += minutes{1};
@@ -85,6 +85,45 @@ TEST_P(Planes, MetricsComeBackAsTheyWereWritten) {
   EXPECT_EQ(reading->windows[0].canary.errors, 2u);
   EXPECT_EQ(reading->windows[0].canary.slower_than(std::chrono::milliseconds{250}), 3u);
   EXPECT_EQ(reading->next, kVirtualEpoch + minutes{2});
+}
+
+/// An analysis of segments a and c; b is named, but nobody asks for it.
+world::Spec with_segments(rollout::TrafficApi api) {
+  world::Spec spec = two_versions(api);
+  spec.traffic.segments = {
+      {"c", "/c", Percent{1}, ""}, {"b", "/b", Percent{1}, ""}, {"a", "/a", Percent{1}, ""}};
+  spec.plan.analyses.resize(1);
+  spec.plan.analyses[0].metric = "errors";
+  spec.plan.analyses[0].test = rollout::ErrorShareTest{};
+  spec.plan.analyses[0].segments = {"a", "c"};
+  return spec;
+}
+
+TEST_P(Planes, SegmentsComeBackAsTheyWereWritten) {
+  const world::Spec spec = with_segments(GetParam());
+  PeriodMetrics period{
+      kVirtualEpoch, kVirtualEpoch + minutes{1}, {{990, 3, {}, {}}, {10, 2, {}, {}}}};
+  period.versions[0].segments = {{7, 1}, {9, 0}, {0, 0}};
+  period.versions[1].segments = {{2, 2}, {1, 0}, {0, 0}};
+  PeriodMetrics next{period.to, period.to + minutes{1}, {{990, 3, {}, {}}, {10, 2, {}, {}}}};
+  next.versions[0].segments = {{0, 0}, {9, 0}, {4, 0}};
+  next.versions[1].segments = {{0, 0}, {1, 1}, {0, 0}};
+  for (const ControlPlaneMaker& maker :
+       {ControlPlaneMaker(make_mock_plane), ControlPlaneMaker(make_direct_plane)}) {
+    StandingClock clock;
+    const auto plane = maker(spec, 7, clock);
+    ASSERT_TRUE(plane);
+    clock.time = next.to;
+    (*plane)->publish(period, clock.time);
+    (*plane)->publish(next, clock.time);
+    const auto reading = (*plane)->metrics().read(kVirtualEpoch, {}, clock.time);
+    ASSERT_TRUE(reading) << to_string(reading.error());
+    ASSERT_EQ(reading->windows.size(), 2u);
+    EXPECT_EQ(reading->windows[0].segments,
+              (std::vector<rollout::SegmentCounts>{{"c", {7, 1, {}}, {2, 2, {}}}}));
+    EXPECT_EQ(reading->windows[1].segments,
+              (std::vector<rollout::SegmentCounts>{{"a", {4, 0, {}}, {0, 0, {}}}}));
+  }
 }
 
 TEST_P(Planes, TasksComeAndGo) {

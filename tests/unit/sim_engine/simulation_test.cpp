@@ -161,6 +161,71 @@ TEST(Simulation, SegmentsByHeaderMeetTheirFaults) {
     const world::VersionRecord v2 = play(spec).versions[1];
     const double n = static_cast<double>(v2.requests);
     EXPECT_NEAR(static_cast<double>(v2.failed()), n * 0.1, 5 * std::sqrt(n * 0.09));
+    ASSERT_EQ(v2.segments.size(), 1u);
+    EXPECT_NEAR(static_cast<double>(v2.segments[0].requests), n * 0.1, 5 * std::sqrt(n * 0.09));
+    EXPECT_EQ(v2.segments[0].failed, v2.failed());
+  }
+}
+
+TEST(Simulation, NamedSegmentsCountEveryRequestInEveryWayOfPlaying) {
+  world::Spec spec = half_and_half(minutes{5});
+  // Together they are all requests, so their sums are the versions' own.
+  spec.traffic.segments = {{"a", "/a", Percent{70}, ""}, {"b", "/b", Percent{30}, ""}};
+  world::Fault hang{world::FaultKind::Hang, Percent{1}};
+  world::Fault slow{world::FaultKind::Slow, Percent{10}};
+  slow.latency = world::UniformLatency{seconds{10}, seconds{20}};  // half of them time out
+  world::Fault crash{world::FaultKind::Crash};
+  crash.after = 3000;
+  struct Way {
+    const char* name;
+    world::Fidelity fidelity;
+    std::vector<world::Fault> faults;
+  };
+  for (const Way& way : {Way{"one draw", world::Fidelity::Request, {hang, slow}},
+                         Way{"counts", world::Fidelity::Aggregate, {hang, slow}},
+                         Way{"one by one", world::Fidelity::Request, {hang, slow, crash}}}) {
+    spec.versions[1].faults = way.faults;
+    world::RunOptions options;
+    options.fidelity = way.fidelity;
+    const auto record = simulate(spec, options, make_direct_plane);
+    ASSERT_TRUE(record) << way.name;
+    for (const world::VersionRecord& version : record->versions) {
+      const world::Tally &a = version.segments[0], &b = version.segments[1];
+      EXPECT_EQ(a.requests + b.requests, version.requests) << way.name << " " << version.name;
+      EXPECT_EQ(a.failed + b.failed, version.failed()) << way.name << " " << version.name;
+      const double n = static_cast<double>(version.requests);
+      EXPECT_NEAR(static_cast<double>(a.requests), 0.7 * n, 5 * std::sqrt(n * 0.21)) << way.name;
+    }
+    EXPECT_GT(record->versions[1].failed(), 100u) << way.name;
+  }
+}
+
+TEST(Simulation, OneBadFlowIsSeenInItsOwnSegmentOnBothPlanesAlike) {
+  world::Spec spec = half_and_half(minutes{30});
+  spec.plan.steps[0].what = rollout::SetWeight{Percent{10}};
+  spec.traffic.segments = {{"voucher", "/voucher", Percent{0.1}, ""},
+                           {"login", "/login", Percent{5}, ""}};
+  for (world::Version& version : spec.versions) {
+    version.faults = {{world::FaultKind::Errors, Percent{0.1}, 500, {}, ""}};
+  }
+  world::Fault broken{world::FaultKind::Errors};
+  broken.segment = "voucher";
+  spec.versions[1].faults.push_back(broken);
+  spec.plan.analyses.resize(1);
+  spec.plan.analyses[0].metric = "errors";
+  spec.plan.analyses[0].test = rollout::ErrorShareTest{};
+  spec.plan.analyses[0].segments = {"login", "voucher"};
+  for (const rollout::TrafficApi api : {rollout::TrafficApi::AppMesh, rollout::TrafficApi::Alb}) {
+    spec.plan.traffic = api;
+    spec.platform.metric_period =
+        api == rollout::TrafficApi::Alb ? Duration{minutes{1}} : Duration{seconds{10}};
+    const world::Record mock = play(spec, make_mock_plane), direct = play(spec);
+    EXPECT_EQ(direct.outcome, world::Outcome::RolledBack);
+    EXPECT_EQ(direct.decided_in, "voucher");
+    EXPECT_EQ(direct.reason, mock.reason);
+    EXPECT_EQ(direct.decided_at, mock.decided_at);
+    EXPECT_EQ(direct.timeline, mock.timeline);
+    EXPECT_EQ(direct.versions[1].segments, mock.versions[1].segments);
   }
 }
 

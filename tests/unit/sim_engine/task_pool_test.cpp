@@ -142,7 +142,7 @@ TEST(Tasks, BurstsHaveTheShareAndTheRunLength) {
   bool before = false;
   for (int i = 0; i < 400'000; ++i) {
     stage.meter.clear();
-    stage.pool.serve({}, stage.now + milliseconds{i}, stage.random, stage.meter, stage.dropped);
+    stage.pool.serve({}, 0, stage.now + milliseconds{i}, stage.random, stage.meter, stage.dropped);
     const bool failed = count(stage.meter, Ending::Error) == 1;
     errors += failed ? 1 : 0;
     runs += failed && !before ? 1 : 0;
@@ -156,7 +156,7 @@ TEST(Tasks, ACrashTakesTheRequestsInWorkWithItAndIsReplaced) {
   Stage stage({{}, 0, {}, seconds{10}}, fixed(seconds{1}));
   stage.pool.set_faults({fault("crash-after=5")}, stage.now);
   for (int i = 0; i < 8; ++i) {
-    stage.pool.serve({}, stage.now + milliseconds{300 * i}, stage.random, stage.meter,
+    stage.pool.serve({}, 0, stage.now + milliseconds{300 * i}, stage.random, stage.meter,
                      stage.dropped);
   }
   stage.pool.finish(kNever, stage.meter);
@@ -168,7 +168,7 @@ TEST(Tasks, ACrashTakesTheRequestsInWorkWithItAndIsReplaced) {
   const auto crashes = stage.pool.take_crashes();
   ASSERT_EQ(crashes.size(), 1u);
   EXPECT_EQ(crashes[0].up_at - crashes[0].at, seconds{10});
-  stage.pool.serve({}, crashes[0].up_at, stage.random, stage.meter, stage.dropped);
+  stage.pool.serve({}, 0, crashes[0].up_at, stage.random, stage.meter, stage.dropped);
   EXPECT_EQ(stage.meter.requests, 7u);
   EXPECT_TRUE(stage.pool.take_crashes().empty());
 }
@@ -177,7 +177,7 @@ TEST(Tasks, AnotherTaskServesWhileOneIsAway) {
   Stage stage({{}, 0, {}, seconds{10}}, fixed(milliseconds{1}), 2);
   stage.pool.set_faults({fault("crash-after=3")}, stage.now);
   for (int i = 0; i < 7; ++i) {
-    stage.pool.serve({}, stage.now + milliseconds{i * 10}, stage.random, stage.meter,
+    stage.pool.serve({}, 0, stage.now + milliseconds{i * 10}, stage.random, stage.meter,
                      stage.dropped);
   }
   EXPECT_EQ(stage.dropped, 0u);
@@ -188,7 +188,7 @@ TEST(Tasks, ALeakSlowsDownAndEndsInACrash) {
   Stage stage({{}, 0, {}, seconds{10}}, fixed(milliseconds{1}));
   stage.pool.set_faults({fault("leak=1MB,limit=64MB")}, stage.now);
   for (int i = 0; i < 64; ++i) {
-    stage.pool.serve({}, stage.now + seconds{i * 20}, stage.random, stage.meter, stage.dropped);
+    stage.pool.serve({}, 0, stage.now + seconds{i * 20}, stage.random, stage.meter, stage.dropped);
   }
   stage.pool.finish(kNever, stage.meter);
   EXPECT_EQ(stage.pool.take_crashes().size(), 1u);
@@ -200,7 +200,7 @@ TEST(Tasks, ASlowStartFailsHealthChecksAndFades) {
   stage.pool.set_faults({fault("slow-start=10s,latency=1s")}, stage.now);
   EXPECT_FALSE(stage.pool.healthy(0, stage.now + seconds{9}, stage.random));
   EXPECT_TRUE(stage.pool.healthy(0, stage.now + seconds{10}, stage.random));
-  stage.pool.serve({}, stage.now + seconds{5}, stage.random, stage.meter, stage.dropped);
+  stage.pool.serve({}, 0, stage.now + seconds{5}, stage.random, stage.meter, stage.dropped);
   EXPECT_NEAR(to_seconds(stage.meter.other.max()), 0.5, 0.01);
 }
 
@@ -208,7 +208,7 @@ TEST(Tasks, UnhealthyOnesServeAllTheSame) {
   Stage stage({}, fixed(milliseconds{1}));
   stage.pool.set_faults({fault("unhealthy")}, stage.now);
   EXPECT_FALSE(stage.pool.healthy(0, stage.now, stage.random));
-  stage.pool.serve({}, stage.now, stage.random, stage.meter, stage.dropped);
+  stage.pool.serve({}, 0, stage.now, stage.random, stage.meter, stage.dropped);
   EXPECT_EQ(count(stage.meter, Ending::Ok), 1u);
 }
 
@@ -216,11 +216,12 @@ TEST(Tasks, ScopeIsPathAndHeader) {
   Stage stage({}, fixed(milliseconds{1}));
   stage.pool.set_faults({fault("errors=100%,path=/checkout,header=X-User:beta")}, stage.now);
   const std::vector<faults::HeaderField> beta = {{"x-user", "beta"}};
-  stage.pool.serve({"/checkout/1", beta, false}, stage.now, stage.random, stage.meter,
+  stage.pool.serve({"/checkout/1", beta, false}, 0, stage.now, stage.random, stage.meter,
                    stage.dropped);
   EXPECT_EQ(count(stage.meter, Ending::Error), 1u);
-  stage.pool.serve({"/checkout/1", {}, false}, stage.now, stage.random, stage.meter, stage.dropped);
-  stage.pool.serve({"/", beta, false}, stage.now, stage.random, stage.meter, stage.dropped);
+  stage.pool.serve({"/checkout/1", {}, false}, 0, stage.now, stage.random, stage.meter,
+                   stage.dropped);
+  stage.pool.serve({"/", beta, false}, 0, stage.now, stage.random, stage.meter, stage.dropped);
   EXPECT_EQ(count(stage.meter, Ending::Error), 1u);
 }
 
@@ -228,7 +229,7 @@ TEST(Tasks, ScalingInLosesNothing) {
   Stage stage({{}, 0, {}, seconds{10}}, fixed(seconds{1}), 3);
   stage.pool.set_faults({fault("crash-after=1000")}, stage.now);
   for (int i = 0; i < 9; ++i) {
-    stage.pool.serve({}, stage.now, stage.random, stage.meter, stage.dropped);
+    stage.pool.serve({}, 0, stage.now, stage.random, stage.meter, stage.dropped);
   }
   stage.pool.resize(1, stage.now);
   stage.pool.set_usable({0, 1, 2});
@@ -255,7 +256,7 @@ TEST(Tasks, BehavioursAreDecideInDistribution) {
   for (const world::Fault& one : faults) below.push_back(world::to_fault(spec, one));
   stage.pool.set_faults(below, stage.now);
   for (std::uint64_t i = 0; i < kRequests; ++i) {
-    stage.pool.serve({}, stage.now, stage.random, stage.meter, stage.dropped);
+    stage.pool.serve({}, 0, stage.now, stage.random, stage.meter, stage.dropped);
   }
 
   Regime regime;

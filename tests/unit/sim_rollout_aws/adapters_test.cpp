@@ -206,6 +206,42 @@ TEST(CloudWatchMetrics, EveryRequestIsCountedOnceHoweverLate) {
   EXPECT_TRUE(again->windows.empty());
 }
 
+TEST(CloudWatchMetrics, SegmentsAreReadInAsManyCallsAsTheyNeed) {
+  FakeCloudWatch cloud;
+  std::size_t calls = 0;
+  Fixture f([&](const net::Request& r) {
+    ++calls;
+    return cloud(r);
+  });
+  CloudWatchOptions options{60s, 30s};
+  for (int i = 0; i < 130; ++i) options.segments.push_back(fmt::format("s{:03}", i));
+  CloudWatchMetrics source(
+      f.client,
+      [] {
+        return std::pair{mesh_metrics("m", "g", "v1"), mesh_metrics("m", "g", "v2")};
+      },
+      options);
+  cloud.values["sr"] = {{1, 100}};
+  cloud.values["sg0r"] = {{1, 40}};
+  cloud.values["cg0r"] = {{1, 2}};
+  cloud.values["cg129r"] = {{1, 3}};
+  cloud.values["cg129e"] = {{1, 1}};
+  const auto first = source.read(kVirtualEpoch + 60s, {}, kVirtualEpoch + 150s);
+  ASSERT_TRUE(first) << to_string(first.error());
+  EXPECT_EQ(calls, 2U) << "524 metrics, 500 a call";
+  ASSERT_EQ(first->windows.size(), 1U);
+  EXPECT_EQ(first->windows[0].segments,
+            (std::vector<SegmentCounts>{{"s000", {40, 0, {}}, {2, 0, {}}},
+                                        {"s129", {0, 0, {}}, {3, 1, {}}}}));
+  cloud.values["cg129r"][1] = 5;  // published late
+  cloud.values["cg129e"][1] = 2;
+  const auto second = source.read(kVirtualEpoch + 120s, {}, kVirtualEpoch + 155s);
+  ASSERT_EQ(second->windows.size(), 1U);
+  EXPECT_EQ(second->windows[0].canary, VersionCounts{});
+  EXPECT_EQ(second->windows[0].segments,
+            (std::vector<SegmentCounts>{{"s129", {0, 0, {}}, {2, 1, {}}}}));
+}
+
 TEST(CloudWatchMetrics, SlowRequestsAreTrimmedCountsInTheMetricsUnit) {
   FakeCloudWatch cloud;
   Fixture f([&cloud](const net::Request& r) { return cloud(r); });
