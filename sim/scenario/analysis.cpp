@@ -48,6 +48,7 @@ struct Draft {
   std::optional<std::string> max;
   std::optional<std::int64_t> min_requests, consecutive, cumulative, of_last, pass, marginal;
   std::optional<Direction> direction;
+  std::vector<std::string> segments;
   AnalysisSpec spec;
 };
 
@@ -77,6 +78,7 @@ bool keys_fit(const YamlNode& node, Reader& reader, const Draft& d) {
        d.alpha.has_value(),
        {T::ErrorShare, T::Sprt, T::Bernoulli, T::Quantile, T::Distribution}},
       {"burst", d.burst.has_value(), {T::ErrorShare, T::Bernoulli}},
+      {"segments", !d.segments.empty(), {T::ErrorShare, T::Bernoulli}},
       {"tolerance", d.tolerance.has_value(), {T::Quantile}},
       {"direction", d.direction.has_value(), {T::Distribution, T::MannWhitney}},
       {"scope", d.scope.has_value(), {T::Threshold, T::Sprt, T::Bernoulli, T::LateFault}},
@@ -115,6 +117,9 @@ bool metric_fits(const YamlNode& node, Reader& reader, const Draft& d) {
   if (!latency && (d.test == TestName::Quantile || d.test == TestName::Distribution)) {
     return reader.problem(node, "test {} is for metric latency; errors have error-share",
                           name_of(d.test));
+  }
+  if (latency && !d.segments.empty()) {
+    return reader.problem(value_of(node, "segments"), "\"segments\" belongs to metric errors only");
   }
   if (!latency && d.quantile) {
     return reader.problem(node, "\"quantile\" belongs to metric latency only");
@@ -228,12 +233,24 @@ bool make_test(const YamlNode& node, Reader& reader, Draft& d) {
   return false;
 }
 
+bool segments_differ(const YamlNode& node, Reader& reader, const Draft& d) {
+  for (std::size_t i = 0; i < d.segments.size(); ++i) {
+    const auto end = d.segments.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(d.segments.begin(), end, d.segments[i]) == end) continue;
+    return reader.problem(value_of(node, "segments").items[i], "the segment \"{}\" is named twice",
+                          d.segments[i]);
+  }
+  return true;
+}
+
 bool finish(const YamlNode& node, Reader& reader, Draft& d) {
   if (!keys_fit(node, reader, d) || !metric_fits(node, reader, d)) return false;
+  if (!segments_differ(node, reader, d)) return false;
   d.spec.metric = d.metric;
   d.spec.on_fail = d.on_fail;
   d.spec.scope = d.scope.value_or(Scope::Canary);
   d.spec.burst = d.burst;
+  d.spec.segments = d.segments;
   d.spec.place = reader.place(node);
   return make_test(node, reader, d);
 }
@@ -288,7 +305,13 @@ void share_keys(ObjectRule<Draft>& rule) {
                 duration_rule("error-share, bernoulli: failures come in bursts of up to this "
                               "length; one vote per such time",
                               std::chrono::milliseconds{1}, std::chrono::hours{1}),
-                &Draft::burst);
+                &Draft::burst)
+      .optional(
+          "segments",
+          list_rule("error-share, bernoulli of errors: one test for each of these segments of "
+                    "the traffic, with one alpha for all",
+                    name_rule("name of the segment"), 1, kMaxSegments),
+          &Draft::segments);
 }
 
 void limit_keys(ObjectRule<Draft>& rule) {

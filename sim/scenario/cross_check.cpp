@@ -46,8 +46,10 @@ struct Context {
                    : fmt::format("there is no segment \"{}\" (allowed: {})", name, join(names)));
   }
 
-  /// A fault tells a segment's requests by their path or header.
-  void want_distinct_segment(const Place& place, const std::string& name) const {
+  /// `who` tells a segment's requests by their path or header.
+  void want_distinct_segment(const YamlNode& node, std::string_view who = "a fault") const {
+    const Place place = reader.place(node);
+    const std::string& name = node.text;
     want_segment(place, name);
     const YamlNode* segments = child(child(child(&root, "given"), "traffic"), "segments");
     for (std::size_t i = 0; segments != nullptr && i < segments->items.size(); ++i) {
@@ -57,8 +59,8 @@ struct Context {
       if (its_name == nullptr || its_name->text != name || has_key(one, "header")) continue;
       if (path != nullptr && path->text != "/") continue;
       reader.problem(place, fmt::format("the segment \"{}\" has neither a path nor a header of its "
-                                        "own, so a fault cannot tell its requests",
-                                        name));
+                                        "own, so {} cannot tell its requests",
+                                        name, who));
     }
   }
 
@@ -88,7 +90,7 @@ void check_versions(const Context& context) {
     const YamlNode* faults = child(&version, "faults");
     for (std::size_t i = 0; faults != nullptr && i < faults->items.size(); ++i) {
       if (const YamlNode* segment = child(&faults->items[i], "segment")) {
-        context.want_distinct_segment(context.reader.place(*segment), segment->text);
+        context.want_distinct_segment(*segment);
       }
     }
   }
@@ -121,6 +123,13 @@ void check_rollout_names(const Context& context, bool complete) {
   for (const char* role : {"stable", "canary"}) {
     if (const YamlNode* name = child(rollout, role)) {
       context.want_version(context.reader.place(*name), name->text);
+    }
+  }
+  const YamlNode* analyses = child(rollout, "analysis");
+  for (std::size_t i = 0; analyses != nullptr && i < analyses->items.size(); ++i) {
+    const YamlNode* segments = child(&analyses->items[i], "segments");
+    for (std::size_t k = 0; segments != nullptr && k < segments->items.size(); ++k) {
+      context.want_distinct_segment(segments->items[k], "a metric");
     }
   }
   const YamlNode* plan = child(rollout, "plan");
@@ -209,7 +218,7 @@ void check_events(const Context& context, bool complete) {
       const YamlNode* target = child(fault, "target");
       if (target != nullptr) context.want_version(context.reader.place(*target), target->text);
       if (const YamlNode* segment = child(fault, "segment")) {
-        context.want_distinct_segment(context.reader.place(*segment), segment->text);
+        context.want_distinct_segment(*segment);
       }
     }
     check_weight_names(context, child(event, "weights"));
@@ -226,6 +235,11 @@ void check_checks(const Context& context, bool complete) {
     check_weight_names(context, child(check, "final-weights"));
     if (const YamlNode* version = child(child(check, "latency"), "version")) {
       context.want_version(context.reader.place(*version), version->text);
+    }
+    for (const char* kind : {"blast-radius", "decision"}) {
+      if (const YamlNode* segment = child(child(check, kind), "segment")) {
+        context.want_segment(context.reader.place(*segment), segment->text);
+      }
     }
     const YamlNode* metric = child(child(check, "decision"), "metric");
     if (complete && metric != nullptr &&

@@ -59,7 +59,7 @@ Rule<TrafficDraft> traffic_rule() {
            [](T& t, world::Arrivals arrivals) { t.traffic.arrivals = arrivals; })
       .add("users", false, integer_rule("number of users; default 10000", 1, 1'000'000'000),
            [](T& t, std::int64_t users) { t.traffic.users = static_cast<std::uint64_t>(users); })
-      .add("segments", false, list_rule("parts of the traffic", segment_rule(), 1, 100),
+      .add("segments", false, list_rule("parts of the traffic", segment_rule(), 1, kMaxSegments),
            [](T& t, std::vector<world::Segment> list) { t.traffic.segments = std::move(list); })
       .add("diurnal", false, diurnal_rule(),
            [](T& t, world::Diurnal diurnal) { t.traffic.diurnal = diurnal; })

@@ -144,6 +144,14 @@ PlanUse use_plan(Scenario& scenario, const PlanChoice& choice) {
                                         hook.name),
                             ErrorKind::Invalid, hook.place});
   }
+  for (const rollout::AnalysisSpec& analysis : plan.analyses) {
+    for (const std::string& name : analysis.segments) {
+      if (world::segment_index(spec, name)) continue;
+      use.problems.push_back(
+          {fmt::format("the traffic of {} has no segment \"{}\"", scenario.name, name),
+           ErrorKind::Invalid, analysis.place});
+    }
+  }
   use.warnings = rollout::check_doubts(plan);
   Duration length{};
   for (const rollout::Step& step : plan.steps) {

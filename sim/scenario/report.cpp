@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "sim/core/markup.h"
 #include "sim/engine/world/recorder.h"
@@ -10,6 +11,8 @@ namespace coalmine::scenario {
 namespace {
 
 using world::Record;
+
+constexpr std::size_t kMaxSegmentLines = 8;
 
 std::string brief(Duration d) {
   return to_string(std::chrono::round<std::chrono::milliseconds>(d));
@@ -122,6 +125,14 @@ Json metrics_json(const Scenario& scenario, const Record& record) {
                                       {"endings", endings},
                                       {"p50_s", to_seconds(version.latency.quantile(0.5))},
                                       {"p99_s", to_seconds(version.latency.quantile(0.99))}};
+    for (std::size_t i = 0; i < version.segments.size(); ++i) {
+      json["versions"][version.name]["segments"][scenario.spec.traffic.segments[i].name] = {
+          {"requests", version.segments[i].requests}, {"failed", version.segments[i].failed}};
+    }
+  }
+  for (std::size_t i = 0; i < canary.segments.size(); ++i) {
+    json["blast_radius"]["segments"][scenario.spec.traffic.segments[i].name] = {
+        {"requests", canary.segments[i].requests}, {"errors", canary.segments[i].failed}};
   }
   for (const StepShare& step : step_shares(scenario.spec, record)) {
     json["steps"].push_back({{"begin_s", to_seconds(step.begin)},
@@ -161,6 +172,33 @@ Json run_json(const RunResult& run) {
     json["timeline"].push_back(std::move(entry));
   }
   return json;
+}
+
+/// The canary's blast radius by segment, the hardest hit first; empty where none is named.
+std::string segment_lines(const Scenario& scenario, const Record& record) {
+  const world::VersionRecord& canary = canary_of(scenario.spec, record);
+  std::vector<std::size_t> order(canary.segments.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto share = [&canary](std::size_t i) {
+    const world::Tally& tally = canary.segments[i];
+    return tally.requests == 0
+               ? 0
+               : static_cast<double>(tally.failed) / static_cast<double>(tally.requests);
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&share](std::size_t a, std::size_t b) { return share(a) > share(b); });
+  std::string text;
+  for (std::size_t i = 0; i < std::min(order.size(), kMaxSegmentLines); ++i) {
+    const world::Tally& tally = canary.segments[order[i]];
+    text += fmt::format("  {:<8}  {}: {} of {} requests to {} failed\n", i == 0 ? "segment" : "",
+                        scenario.spec.traffic.segments[order[i]].name, thousands(tally.failed),
+                        thousands(tally.requests), canary.name);
+  }
+  if (order.size() > kMaxSegmentLines) {
+    text += fmt::format("  {:<8}  {} more that failed less often: see --report json=FILE\n", "",
+                        order.size() - kMaxSegmentLines);
+  }
+  return text;
 }
 
 std::size_t count_passed(const std::vector<RunResult>& results) {
@@ -215,6 +253,7 @@ std::string render_checks(const RunResult& result, bool color) {
     text += "\n";
   }
   if (result.fault) text += "  " + to_string(*result.fault) + "\n";
+  if (result.record) text += segment_lines(*result.scenario, *result.record);
   if (result.record && !result.record->fidelity_reason.empty()) {
     text += fmt::format("  fidelity  {}: {}\n", result.record->fidelity,
                         result.record->fidelity_reason);

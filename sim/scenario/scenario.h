@@ -27,6 +27,7 @@
 namespace coalmine::scenario {
 
 inline constexpr std::size_t kMaxVersions = 2;  ///< stable and canary
+inline constexpr std::size_t kMaxSegments = 100;
 inline constexpr std::size_t kMaxSteps = 200;
 inline constexpr std::size_t kMaxEvents = 1000;
 inline constexpr std::size_t kMaxChecks = 100;
@@ -56,6 +57,7 @@ struct StatesCheck {
 /// What the canary did to users: requests it served, those that failed, distinct users.
 struct BlastRadiusCheck {
   std::optional<CountBound> requests, errors, users;
+  std::string segment;  ///< of this segment of the traffic; empty: of all
 };
 /// From the moment the canary's fault could be seen to the analysis' decision.
 struct TimeToDetectCheck {
@@ -98,6 +100,7 @@ struct RequestsCheck {
 /// The metric whose analysis decided against the canary.
 struct DecisionCheck {
   std::string metric;
+  std::string segment;  ///< by its test of this segment; empty: by any
 };
 
 using CheckKind =

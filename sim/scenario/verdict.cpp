@@ -89,7 +89,11 @@ struct Judge {
 
   CheckResult operator()(const BlastRadiusCheck& check) const {
     const world::VersionRecord& canary = canary_of(scenario.spec, record);
+    world::Tally all{canary.requests, canary.failed()};
     CheckResult result{"blast-radius", true, "", "", {}};
+    if (const auto segment = world::segment_index(scenario.spec, check.segment)) {
+      all = canary.segments[*segment];
+    }
     const auto add = [&result](const std::optional<CountBound>& bound, std::uint64_t value,
                                const char* what) {
       if (!bound) return;
@@ -98,9 +102,13 @@ struct Judge {
       result.expected += (result.expected.empty() ? "" : ", ") + one.expected;
       result.actual += (result.actual.empty() ? "" : ", ") + fmt::format("{} {}", value, what);
     };
-    add(check.requests, canary.requests, "requests");
-    add(check.errors, canary.failed(), "errors");
+    add(check.requests, all.requests, "requests");
+    add(check.errors, all.failed, "errors");
     add(check.users, record.blast_users, "users");
+    if (!check.segment.empty()) {
+      result.expected += " in " + check.segment;
+      result.actual += " in " + check.segment;
+    }
     return result;
   }
 
@@ -177,10 +185,15 @@ struct Judge {
   }
 
   CheckResult operator()(const DecisionCheck& check) const {
+    const auto in = [](const std::string& segment) {
+      return segment.empty() ? "" : " in " + segment;
+    };
+    const bool there = check.segment.empty() || record.decided_in == check.segment;
     return {"decision",
-            record.decided_by == check.metric,
-            fmt::format("the analysis of {} decides", check.metric),
-            record.decided_by.empty() ? "no analysis objected" : record.decided_by,
+            record.decided_by == check.metric && there,
+            fmt::format("the analysis of {}{} decides", check.metric, in(check.segment)),
+            record.decided_by.empty() ? "no analysis objected"
+                                      : record.decided_by + in(record.decided_in),
             {}};
   }
 };

@@ -182,7 +182,15 @@ Rule<BlastRadiusCheck> blast_radius_rule() {
       .optional("requests", count_bound("requests it served"), &BlastRadiusCheck::requests)
       .optional("errors", count_bound("of these, failed"), &BlastRadiusCheck::errors)
       .optional("users", count_bound("distinct users it served"), &BlastRadiusCheck::users)
+      .optional("segment", name_rule("only in this segment of the traffic"),
+                &BlastRadiusCheck::segment)
       .then([](const YamlNode& node, Reader& reader, BlastRadiusCheck& check) {
+        if (check.users && !check.segment.empty()) {
+          return reader.problem(value_of(node, "users"),
+                                "users are counted over all segments; of \"{}\" only requests and "
+                                "errors are known",
+                                check.segment);
+        }
         if (check.requests || check.errors || check.users) return true;
         return reader.problem(node,
                               "at least one of the keys requests, errors, users must be given");
@@ -236,6 +244,8 @@ Rule<DecisionCheck> decision_rule() {
           "metric",
           word_rule<std::string>("its metric", {{"errors", "errors"}, {"latency", "latency"}}),
           &DecisionCheck::metric)
+      .optional("segment", name_rule("its test of this segment; default: any"),
+                &DecisionCheck::segment)
       .rule();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/rollout/analysis/analysis.h"
 #include "sim/study/floor.h"
 #include "sim/study/report.h"
 
@@ -12,8 +13,10 @@ using rollout::Plan;
 
 constexpr double kClearly = 0.85;    ///< of the own plan's cost: less is worth a word
 constexpr double kFewMissed = 0.01;  ///< faults let through
-constexpr double kSmallWeight = 1;   ///< percent; the first step that hurts hardly anybody
-constexpr double kFirstLook = 10;    ///< expected evidence, in units of the information floor
+constexpr double kMostMissed = 0.5;
+constexpr double kSmallWeight = 1;  ///< percent; the first step that hurts hardly anybody
+constexpr std::string_view kBySegment = "a test per segment";
+constexpr double kFirstLook = 10;  ///< expected evidence, in units of the information floor
 
 bool judges_by_limits(const Plan& plan) {
   return std::none_of(plan.analyses.begin(), plan.analyses.end(),
@@ -23,6 +26,35 @@ bool judges_by_limits(const Plan& plan) {
 Plan by_error_share(Plan plan) {
   std::erase_if(plan.analyses, [](const rollout::AnalysisSpec& a) { return a.metric == "errors"; });
   plan.analyses.push_back({"errors", rollout::ErrorShareTest{}, rollout::OnFail::Rollback, {}});
+  return plan;
+}
+
+/// The named segments, if a fault of the canary lies in one of them and no test looks there.
+std::vector<std::string> unwatched_segments(const world::Spec& spec) {
+  const auto canary = world::version_index(spec, spec.plan.canary);
+  if (!canary || !rollout::segments_of(spec.plan.analyses).empty()) return {};
+  const auto scoped = [](const world::Fault& fault) { return !fault.segment.empty(); };
+  const auto& faults = spec.versions[*canary].faults;
+  const bool hit =
+      std::any_of(faults.begin(), faults.end(), scoped) ||
+      std::any_of(spec.events.begin(), spec.events.end(), [&](const auto& event) {
+        const auto* inject = std::get_if<world::InjectFault>(&event.what);
+        return inject != nullptr && inject->target == spec.plan.canary && scoped(inject->fault);
+      });
+  std::vector<std::string> names;
+  for (const world::Segment& segment : spec.traffic.segments) {
+    if (hit && (segment.path != "/" || !segment.header.empty())) names.push_back(segment.name);
+  }
+  return names;
+}
+
+/// A test for each segment beside those that there are.
+Plan by_segment(Plan plan, std::vector<std::string> segments) {
+  rollout::AnalysisSpec analysis;
+  analysis.metric = "errors";
+  analysis.test = rollout::ErrorShareTest{};
+  analysis.segments = std::move(segments);
+  plan.analyses.push_back(std::move(analysis));
   return plan;
 }
 
@@ -87,6 +119,10 @@ bool as_safe(const Evaluation& e, const Evaluation& own) {
 }
 
 std::string why(const Evaluation& own, const Evaluation& better) {
+  if (better.facts.plan == kBySegment) {
+    return "A fault of one flow drowns in the errors of all traffic and stands out among the few "
+           "requests of its own.";
+  }
   if (better.facts.plan.find("error-share") != std::string::npos) {
     return "A limit on an error rate is crossed by chance while few requests were seen, and late "
            "when it is set higher; error-share asks whether the canary has more of the errors "
@@ -121,6 +157,10 @@ std::vector<Trial> alternatives(const scenario::Scenario& scenario) {
     judged = by_error_share(own);
     add("judge by error-share", judged);
   }
+  if (auto segments = unwatched_segments(scenario.spec); !segments.empty()) {
+    judged = by_segment(std::move(judged), std::move(segments));
+    add(std::string(kBySegment), judged);
+  }
   const rollout::SetWeight* weight = first_weight(own);
   if (weight != nullptr && weight->canary.value > kSmallWeight) {
     for (const double smaller : {kSmallWeight, 5.0}) {
@@ -142,17 +182,19 @@ std::string render_advice(const std::vector<Evaluation>& all) {
   if (all.size() < 2 || !all.front().facts.worse) return {};
   const Evaluation& own = all.front();
   const bool leaky = missed(own) > kFewMissed;
+  // Where most faults slip through, what is saved on the way is not saved: they are promoted.
+  const bool blind = missed(own) > kMostMissed;
   const Evaluation* less_harm = nullptr;
   const Evaluation* faster = nullptr;
   const Evaluation* tighter = nullptr;
   for (const Evaluation& one : all) {
     if (&one == &own || !as_safe(one, own)) continue;
     const bool patient = promote_s(own) <= 0 || promote_s(one) <= promote_s(own) * 2.01;
-    if (patient && harm(one) < harm(own) * kClearly &&
+    if (!blind && patient && harm(one) < harm(own) * kClearly &&
         (less_harm == nullptr || harm(one) < harm(*less_harm))) {
       less_harm = &one;
     }
-    if (promote_s(one) < promote_s(own) * kClearly && harm(one) <= harm(own) * 1.1 &&
+    if (!blind && promote_s(one) < promote_s(own) * kClearly && harm(one) <= harm(own) * 1.1 &&
         missed(one) <= missed(own) + 0.002 &&
         (faster == nullptr || promote_s(one) < promote_s(*faster))) {
       faster = &one;
@@ -167,7 +209,7 @@ std::string render_advice(const std::vector<Evaluation>& all) {
     text += wrapped(fmt::format("  {}: {}. {}", better.facts.plan, gain, why(own, better)), 4);
   };
   if (tighter != nullptr) {
-    say(*tighter, fmt::format("misses {:.2g}% of such faults instead of {:.2g}%",
+    say(*tighter, fmt::format("misses {:.3g}% of such faults instead of {:.3g}%",
                               missed(*tighter) * 100, missed(own) * 100));
   }
   if (less_harm != nullptr && less_harm != tighter) {

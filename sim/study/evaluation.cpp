@@ -30,7 +30,7 @@ constexpr std::pair<const char*, Read> kMetrics[] = {
     {"time_to_promote_s", [](const Sample& s) { return seconds(s.promote); }},
     {"duration_s", [](const Sample& s) { return std::optional(to_seconds(s.duration)); }}};
 
-Figures figures(const std::vector<Sample>& samples) {
+Figures figures(const std::vector<Sample>& samples, const TrialFacts& facts) {
   Figures result;
   result.runs = samples.size();
   for (const Outcome outcome : kOutcomes) {
@@ -45,6 +45,15 @@ Figures figures(const std::vector<Sample>& samples) {
       if (const auto value = read(sample)) values.push_back(*value);
     }
     result.metrics.emplace_back(name, summarise(std::move(values)));
+  }
+  for (std::size_t i = 0; i < facts.segments.size(); ++i) {
+    std::vector<double> requests, failed;
+    for (const Sample& sample : samples) {
+      requests.push_back(double(sample.segments[i].requests));
+      failed.push_back(double(sample.segments[i].failed));
+    }
+    result.segments.push_back(
+        {facts.segments[i], summarise(std::move(requests)), summarise(std::move(failed))});
   }
   return result;
 }
@@ -90,9 +99,9 @@ Evaluation evaluate(const TrialResult& result, int seeds) {
   Evaluation evaluation;
   evaluation.facts = result.facts;
   evaluation.seeds = seeds;
-  evaluation.written = figures(result.written);
+  evaluation.written = figures(result.written, result.facts);
   if (result.facts.worse) {
-    evaluation.healthy = figures(result.healthy);
+    evaluation.healthy = figures(result.healthy, result.facts);
     // Stopped by an operator is stopped too: what counts is whether users kept the fault.
     const auto stopped = static_cast<std::uint64_t>(
         std::count_if(result.written.begin(), result.written.end(), [](const Sample& sample) {

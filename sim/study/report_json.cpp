@@ -33,6 +33,16 @@ Json metrics_json(const Figures& figures) {
   return json;
 }
 
+/// {} where the scenario names no segments.
+Json segments_json(const Figures& figures) {
+  Json json = Json::object();
+  for (const Figures::Segment& segment : figures.segments) {
+    json[segment.name] = {{"canary_requests", summary_json(segment.requests)},
+                          {"canary_failed_requests", summary_json(segment.failed)}};
+  }
+  return json;
+}
+
 }  // namespace
 
 Json evaluation_json(const Evaluation& evaluation) {
@@ -66,6 +76,10 @@ Json evaluation_json(const Evaluation& evaluation) {
   if (evaluation.healthy) {
     json["healthy"] = {{"outcomes", outcomes_json(*evaluation.healthy)},
                        {"metrics", metrics_json(*evaluation.healthy)}};
+  }
+  if (!facts.segments.empty()) {
+    json["segments"] = segments_json(evaluation.written);
+    if (evaluation.healthy) json["healthy"]["segments"] = segments_json(*evaluation.healthy);
   }
   for (const CheckRate& check : evaluation.checks) {
     Json one = proportion_json(check.passed);

@@ -31,13 +31,45 @@ std::string outcome_line(std::string_view name, std::uint64_t count, std::uint64
   return line + "\n";
 }
 
-std::string metric_row(const Figures& figures, std::string_view key, std::string_view label,
-                       bool time) {
-  const Summary* summary = figures.find(key);
+std::string summary_row(const Summary* summary, std::string_view label, bool time) {
   if (summary == nullptr || summary->n == 0) return {};
   const auto show = [time](double v) { return time ? rough_duration(v) : number(v); };
   return fmt::format("  {:<28}{:>9}{:>12}{:>15}{:>10}\n", label, show(summary->mean),
                      show(summary->p50), show(summary->p95), show(summary->max));
+}
+
+std::string metric_row(const Figures& figures, std::string_view key, std::string_view label,
+                       bool time) {
+  return summary_row(figures.find(key), label, time);
+}
+
+/// Part of the canary's requests in the segment that failed.
+double failed_share(const Figures::Segment& segment) {
+  return segment.requests.mean > 0 ? segment.failed.mean / segment.requests.mean : 0;
+}
+
+/// Failed requests by segment, of those hardest hit; none where the scenario names no segments.
+std::string segment_rows(const Figures& figures) {
+  constexpr std::size_t kMost = 5, kLabel = 28;
+  std::vector<const Figures::Segment*> order;
+  for (const Figures::Segment& segment : figures.segments) order.push_back(&segment);
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return failed_share(*a) > failed_share(*b);
+  });
+  std::string text;
+  for (std::size_t i = 0; i < std::min(order.size(), kMost); ++i) {
+    const std::string share = fmt::format(" ({})", percent(failed_share(*order[i])));
+    std::string label = "  in " + order[i]->name;
+    if (label.size() + share.size() > kLabel) {
+      label = label.substr(0, kLabel - share.size() - 2) + "..";
+    }
+    label += share;
+    text += summary_row(&order[i]->failed, label, false);
+  }
+  if (order.size() > kMost) {
+    text += fmt::format("    {} other segments: see --report json=FILE\n", order.size() - kMost);
+  }
+  return text;
 }
 
 std::string head(std::string_view label) {
@@ -78,6 +110,7 @@ std::string fault_text(const Evaluation& evaluation) {
   text += "\n" + head("Cost of one bad release") +
           metric_row(figures, "canary_requests", "requests to " + facts.canary, false) +
           metric_row(figures, "canary_failed_requests", "of these, failed", false) +
+          segment_rows(figures) +
           metric_row(figures, "canary_users", "users who met " + facts.canary, false) +
           metric_row(figures, "time_to_detect_s", "time to detect", true) +
           metric_row(figures, "time_to_rollback_s", "then time to roll back", true);

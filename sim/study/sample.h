@@ -26,6 +26,7 @@ struct Sample {
   bool blamed = false;  ///< an analysis decided against the canary
   std::uint64_t requests = 0, failed = 0, dropped = 0;
   std::uint64_t canary_requests = 0, canary_failed = 0, canary_users = 0;
+  std::vector<world::Tally> segments;  ///< the canary's, by index in Traffic::segments
   BlastParts parts;
   std::optional<Duration> detect, rollback, promote;
   Duration duration{};

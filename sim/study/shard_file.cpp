@@ -7,7 +7,7 @@ namespace coalmine::study {
 namespace {
 
 constexpr const char* kFormat = "coalmine study shard";
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;  ///< 2: with segments
 
 // --- writing -----------------------------------------------------------------------------------
 
@@ -17,13 +17,15 @@ Json optional_ns(const std::optional<Duration>& d) {
 
 /// One run as a list; order as read_sample() reads it.
 Json sample_json(const Sample& s) {
+  Json segments = Json::array();
+  for (const world::Tally& tally : s.segments) segments.push_back({tally.requests, tally.failed});
   return Json::array({s.index, static_cast<int>(s.outcome), s.blamed, s.requests, s.failed,
                       s.dropped, s.canary_requests, s.canary_failed, s.canary_users, s.parts.test,
                       s.parts.metrics, s.parts.route, optional_ns(s.detect),
                       optional_ns(s.rollback), optional_ns(s.promote), s.duration.count(),
-                      s.failed_checks});
+                      s.failed_checks, std::move(segments)});
 }
-constexpr std::size_t kSampleFields = 17;
+constexpr std::size_t kSampleFields = 18;
 
 Json samples_json(const std::vector<Sample>& samples) {
   Json list = Json::array();
@@ -50,6 +52,7 @@ Json facts_json(const TrialFacts& facts) {
           {"metric_delay_ns", facts.metric_delay.count()},
           {"route_delay_ns", facts.route_delay.count()},
           {"checks", facts.checks},
+          {"segments", facts.segments},
           {"first_seed", facts.first_seed}};
 }
 
@@ -65,7 +68,7 @@ std::optional<Duration> read_ns(const Json& json) {
 
 struct BadShard : std::exception {};
 
-Sample read_sample(const Json& json, int seeds, std::size_t checks) {
+Sample read_sample(const Json& json, int seeds, const TrialFacts& facts) {
   if (!json.is_array() || json.size() != kSampleFields) throw BadShard{};
   Sample s;
   s.index = json.at(0).get<std::uint32_t>();
@@ -88,14 +91,18 @@ Sample read_sample(const Json& json, int seeds, std::size_t checks) {
   s.duration = Duration{json.at(15).get<std::int64_t>()};
   s.failed_checks = json.at(16).get<std::vector<std::uint32_t>>();
   for (const std::uint32_t check : s.failed_checks) {
-    if (check >= checks) throw BadShard{};
+    if (check >= facts.checks.size()) throw BadShard{};
   }
+  for (const Json& pair : json.at(17)) {
+    s.segments.push_back({pair.at(0).get<std::uint64_t>(), pair.at(1).get<std::uint64_t>()});
+  }
+  if (s.segments.size() != facts.segments.size()) throw BadShard{};
   return s;
 }
 
-std::vector<Sample> read_samples(const Json& json, int seeds, std::size_t checks) {
+std::vector<Sample> read_samples(const Json& json, int seeds, const TrialFacts& facts) {
   std::vector<Sample> samples;
-  for (const Json& one : json) samples.push_back(read_sample(one, seeds, checks));
+  for (const Json& one : json) samples.push_back(read_sample(one, seeds, facts));
   return samples;
 }
 
@@ -119,6 +126,7 @@ TrialFacts read_facts(const Json& json) {
   facts.metric_delay = Duration{json.at("metric_delay_ns").get<std::int64_t>()};
   facts.route_delay = Duration{json.at("route_delay_ns").get<std::int64_t>()};
   facts.checks = json.at("checks").get<std::vector<std::string>>();
+  facts.segments = json.at("segments").get<std::vector<std::string>>();
   facts.first_seed = json.at("first_seed").get<std::uint64_t>();
   return facts;
 }
@@ -137,9 +145,8 @@ StudyResult read_study(const Json& json) {
   for (const Json& trial : json.at("trials")) {
     TrialResult result;
     result.facts = read_facts(trial.at("facts"));
-    const std::size_t checks = result.facts.checks.size();
-    result.written = read_samples(trial.at("written"), part.seeds, checks);
-    result.healthy = read_samples(trial.at("healthy"), part.seeds, checks);
+    result.written = read_samples(trial.at("written"), part.seeds, result.facts);
+    result.healthy = read_samples(trial.at("healthy"), part.seeds, result.facts);
     part.trials.push_back(std::move(result));
   }
   return part;

@@ -22,6 +22,7 @@ std::vector<std::string> check_names(const scenario::Scenario& scenario) {
   world::Record blank;
   for (const world::Version& version : scenario.spec.versions) {
     blank.versions.emplace_back().name = version.name;
+    blank.versions.back().segments.resize(scenario.spec.traffic.segments.size());
   }
   std::vector<std::string> names;
   for (const scenario::CheckResult& check : scenario::verdict(scenario, blank)) {
@@ -51,6 +52,9 @@ TrialFacts facts_of(const Trial& trial, const Design& design) {
   facts.route_delay = spec.platform.route_delay;
   facts.first_seed = design.first_seed.value_or(spec.seed);
   facts.checks = check_names(trial.scenario);
+  for (const world::Segment& segment : spec.traffic.segments) {
+    facts.segments.push_back(segment.name);
+  }
   return facts;
 }
 
@@ -241,6 +245,9 @@ std::string describe_judge(const rollout::Plan& plan) {
         test += fmt::format(" p{:g} {}", limit->quantile * 100, to_string(*limit->max_latency));
       }
       if (limit->consecutive > 1) test += fmt::format(" {} times in a row", limit->consecutive);
+    }
+    if (!analysis.segments.empty()) {
+      test += fmt::format(", for each of {} segments", analysis.segments.size());
     }
     text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", analysis.metric, test);
   }

@@ -62,7 +62,8 @@ struct TrialFacts {
   bool invisible = false;       ///< none that the metrics show
   std::optional<double> floor;  ///< canary requests, see information_floor()
   Duration metric_period{}, metric_delay{}, route_delay{};
-  std::vector<std::string> checks;  ///< names, in the file's order
+  std::vector<std::string> checks;    ///< names, in the file's order
+  std::vector<std::string> segments;  ///< of the traffic, that the scenario names
   std::uint64_t first_seed = 0;
   bool operator==(const TrialFacts&) const = default;
 };

@@ -71,6 +71,16 @@ Figures play(const world::Spec& spec, Fidelity fidelity, std::uint64_t seeds, Fi
     note_time("last canary", record->last_canary);
     for (const StepShare& step : step_shares(spec, *record)) note("sigma", step.sigma());
     for (const world::VersionRecord& version : record->versions) {
+      for (std::size_t i = 0; i < version.segments.size(); ++i) {
+        const world::Tally& part = version.segments[i];
+        const std::string name = version.name + " " + spec.traffic.segments[i].name;
+        figures[name + " requests"].push_back(static_cast<double>(part.requests));
+        figures[name + " failed"].push_back(static_cast<double>(part.failed));
+        std::vector<double>& parts = counts["segments of " + version.name];
+        parts.resize(2 * version.segments.size());
+        parts[2 * i] += static_cast<double>(part.requests - part.failed);
+        parts[2 * i + 1] += static_cast<double>(part.failed);
+      }
       std::vector<double>& endings = counts["endings of " + version.name];
       endings.resize(world::kEndings);
       for (std::size_t e = 0; e < world::kEndings; ++e) {
@@ -109,6 +119,15 @@ INSTANTIATE_TEST_SUITE_P(
                            "segment: pay}, {kind: hang, share: 0.1%}]}}, platform: {route-delay: "
                            "3s, metric-delay: 4s}}",
                            kRollout)},
+        std::pair{"OneBadFlow",
+                  scenario("{clock: {limit: 6m}, traffic: {rate: 100/s, users: 3000, segments: "
+                           "[{name: pay, path: /pay, share: 1%}, {name: browse, path: /browse, "
+                           "share: 60%}]}, versions: {v1: {errors: 0.2%}, v2: {errors: 0.2%, "
+                           "faults: [{kind: errors, share: 50%, segment: pay}]}}, platform: "
+                           "{metric-delay: 4s}}",
+                           "{plan: [{weight: 5%}, {bake: 3m}, {weight: 30%}, {bake: 2m}, "
+                           "{promote: v2}], analysis: [{metric: errors, test: error-share, "
+                           "segments: [pay, browse]}]}")},
         std::pair{
             "HealthyWithAFaultOfStableAndATide",
             scenario("{clock: {limit: 6m}, traffic: {rate: 60/s, users: 200000, diurnal: "

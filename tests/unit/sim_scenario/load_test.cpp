@@ -100,6 +100,18 @@ TEST(Load, EveryKindOfProblemNamesPlaceAndWhatIsAllowed) {
       {"then", "then: [{blast-radius: {requests: {min: 5, max: 4}}}]"},
       {"then", "then: [{dropped-requests: none}]"},
       {"then", "then: [{decision: {metric: latency}}]"},
+      {"analysis", "  analysis: [{metric: errors, test: error-share, segments: [search]}]"},
+      {"analysis",
+       "  analysis: [{metric: errors, test: error-share, segments: [checkout, checkout]}]"},
+      {"analysis", "  analysis: [{metric: errors, test: error-share, segments: []}]"},
+      {"analysis",
+       "  analysis: [{metric: errors, test: threshold, max: 1%, segments: [checkout]}]"},
+      {"analysis",
+       "  analysis: [{metric: latency, test: bernoulli, over: 1s, at-most: 1%, segments: "
+       "[checkout]}]"},
+      {"then", "then: [{blast-radius: {segment: search, errors: 1}}]"},
+      {"then", "then: [{blast-radius: {segment: checkout, users: 1}}]"},
+      {"then", "then: [{decision: {metric: errors, segment: search}}]"},
       {"then", "then: {outcome: promoted}"},
       {"then", "then: &a [{outcome: promoted}]"},
       {"then", "then: [{outcome: promoted}\n"},
@@ -161,6 +173,20 @@ TEST(Load, AFaultNeedsASegmentThatItCanTell) {
       with("traffic", "  traffic: {rate: 100/s, segments: [{name: checkout, share: 2%}]}");
   text.replace(text.find("share: 1%"), 9, "segment: checkout");
   EXPECT_NE(problems_of(text).find("neither a path nor a header of its own"), std::string::npos);
+}
+
+TEST(Load, ATestPerSegmentNeedsSegmentsThatMetricsCanTell) {
+  std::string text = with("analysis",
+                          "  analysis: [{metric: errors, test: error-share, segments: "
+                          "[checkout]}]");
+  const Loaded good = load_scenario(text, "test.yaml");
+  ASSERT_TRUE(good.scenario) << problems_of(text);
+  EXPECT_EQ(good.scenario->spec.plan.analyses[0].segments, std::vector<std::string>{"checkout"});
+  text.replace(text.find(", path: /checkout"), 17, "");
+  EXPECT_NE(problems_of(text).find("test.yaml:10:61: error: the segment \"checkout\" has neither a "
+                                   "path nor a header of its own, so a metric cannot tell"),
+            std::string::npos)
+      << problems_of(text);
 }
 
 TEST(Load, EveryFaultKindIsThatOfTheSampleApp) {

@@ -66,7 +66,7 @@ TEST(Shards, OfOtherStudiesAreRefused) {
 TEST(Shards, ThatAreDamagedAreRefused) {
   const std::string good = write_shard(part(3, {1, 2}));
   for (std::string bad : {std::string("{}"), std::string("["), good.substr(0, 200),
-                          std::string(R"({"format":"coalmine study shard","version":2})")}) {
+                          std::string(R"({"format":"coalmine study shard","version":1})")}) {
     EXPECT_FALSE(read_shard(bad, "bad.json")) << bad;
   }
   std::string wild = good;

@@ -6,6 +6,7 @@
 #include "sim/engine/simulation.h"
 #include "sim/study/evaluation.h"
 #include "sim/study/report.h"
+#include "sim/study/shard_file.h"
 
 namespace coalmine::study {
 namespace {
@@ -71,6 +72,31 @@ TEST(Study, TheFaultIsFoundAndHealthyRolloutsLive) {
   ASSERT_TRUE(evaluation.facts.floor);
   EXPECT_NEAR(*evaluation.facts.floor, 30.5, 0.1);
   EXPECT_EQ(evaluation.budget.runs, 40u);
+}
+
+TEST(Study, SegmentsAreEvaluatedByThemselvesWholeOrInShards) {
+  Design design;
+  auto loaded = scenario::load_scenario_file("scenarios/analysis/one-bad-flow-in-a-thousand.yaml");
+  design.trials = {own_trial(loaded.scenario.value())};
+  design.seeds = 4;
+  const StudyResult whole = result_of(design);
+  const Evaluation evaluation = evaluate(whole)[0];
+  ASSERT_EQ(evaluation.written.segments.size(), 5u);
+  const Figures::Segment& voucher = evaluation.written.segments[4];
+  EXPECT_EQ(voucher.name, "voucher");
+  EXPECT_GT(voucher.failed.mean, 10);
+  EXPECT_EQ(voucher.failed.mean, voucher.requests.mean) << "all of them fail";
+  EXPECT_LT(evaluation.healthy->segments[4].failed.mean, 3);
+  const std::string report = report_json(whole.kind, evaluate(whole));
+  EXPECT_NE(report.find("\"voucher\""), std::string::npos);
+  EXPECT_NE(render_evaluation(evaluation).find("\n    in voucher "), std::string::npos);
+
+  std::vector<NamedShard> parts;
+  for (int i = 1; i <= 2; ++i) {
+    const std::string text = write_shard(result_of(design, {i, 2}));
+    parts.push_back({"part", read_shard(text, "part").value()});
+  }
+  EXPECT_EQ(report_json(whole.kind, evaluate(merge(std::move(parts)).value())), report);
 }
 
 TEST(Study, ThePartsOfTheBlastRadiusAddUp) {
