@@ -9,10 +9,12 @@
 #include "mock-aws/server/event_hub.h"
 #include "sim/aws/appmesh.h"
 #include "sim/aws/elbv2.h"
+#include "sim/aws/metric_names.h"
 #include "sim/aws/real_clock.h"
 #include "sim/lab/live_faults.h"
 #include "sim/lab/provision.h"
 #include "sim/net/http.h"
+#include "sim/rollout/analysis/analysis.h"
 #include "sim/rollout/aws/alb_traffic.h"
 #include "sim/rollout/aws/appmesh_traffic.h"
 #include "sim/rollout/aws/cloudwatch_metrics.h"
@@ -26,6 +28,7 @@ constexpr const char* kAccount = "000000000000";
 constexpr const char* kLogGroup = "/coalmine/lab";
 /// A port below 1024 would need a privilege.
 constexpr int kListenerPort = 8080;
+constexpr std::size_t kMostData = 1000;  ///< of one PutMetricData call
 constexpr Duration kPoll = std::chrono::milliseconds{20};
 /// Of the first requests: a version may be slow, and somebody else may listen there.
 constexpr net::ClientOptions kFirstAnswer{std::chrono::seconds{1}, std::chrono::seconds{5}};
@@ -101,6 +104,41 @@ class RunningCloud : public LabCloud {
     return alb_ ? modify_listener(weights) : update_route(weights);
   }
 
+  Status publish(const std::vector<SegmentCount>& counts) override {
+    namespace names = aws::metrics;
+    if (counts.empty()) return {};
+    TRY(const MetricsPair metrics, find_metrics_());
+    Json data = Json::array();
+    for (const SegmentCount& count : counts) {
+      const bool stable = spec_.versions[count.version].name == spec_.plan.stable;
+      const auto& version = stable ? metrics.first : metrics.second;
+      Json dimensions = Json::array();
+      for (const auto& [name, value] : names::segment_dimensions(
+               version.requests.dimensions, spec_.traffic.segments[count.segment].name)) {
+        dimensions.push_back({{"Name", name}, {"Value", value}});
+      }
+      const auto put = [&](std::string_view metric, std::uint64_t value) {
+        if (value == 0) return;
+        data.push_back({{"MetricName", metric},
+                        {"Dimensions", dimensions},
+                        {"Timestamp", to_epoch_seconds(count.period)},
+                        {"Value", value},
+                        {"Unit", "Count"},
+                        {"StorageResolution", 1}});
+      };
+      put(names::kSegmentRequests, count.requests);
+      put(names::kSegmentErrors, count.errors);
+    }
+    for (std::size_t i = 0; i < data.size(); i += kMostData) {
+      Json input = {{"Namespace", names::kSegmentNamespace}, {"MetricData", Json::array()}};
+      for (std::size_t k = i; k < std::min(data.size(), i + kMostData); ++k) {
+        input["MetricData"].push_back(std::move(data[k]));
+      }
+      TRY_STATUS(client_->call("cloudwatch", "PutMetricData", input));
+    }
+    return {};
+  }
+
   void stop() override {
     if (server_) server_->stop();
   }
@@ -132,8 +170,9 @@ class RunningCloud : public LabCloud {
                                          names_.node(spec_.plan.stable),
                                          names_.node(spec_.plan.canary)};
     const rollout::CloudWatchOptions timing{spec_.platform.metric_period,
-                                            spec_.platform.metric_delay};
-    rollout::CloudWatchMetrics::Metrics find;
+                                            spec_.platform.metric_delay,
+                                            rollout::segments_of(spec_.plan.analyses)};
+    rollout::CloudWatchMetrics::Metrics& find = find_metrics_;
     if (alb_) {
       auto alb = std::make_unique<rollout::AlbTraffic>(
           *client_, rollout::AlbPlace{names_.load_balancer, kListenerPort, ""}, versions);
@@ -152,7 +191,7 @@ class RunningCloud : public LabCloud {
             scaled(rollout::mesh_metrics(names_.mesh, gateway, versions.canary_target))};
       };
     }
-    metrics_ = std::make_unique<rollout::CloudWatchMetrics>(*client_, std::move(find), timing);
+    metrics_ = std::make_unique<rollout::CloudWatchMetrics>(*client_, find, timing);
   }
 
   using MetricsPair = std::pair<rollout::VersionMetrics, rollout::VersionMetrics>;
@@ -315,6 +354,7 @@ class RunningCloud : public LabCloud {
   std::unique_ptr<aws::Transport> transport_;
   std::unique_ptr<aws::Client> client_;
   std::unique_ptr<rollout::TrafficAdapter> traffic_;
+  rollout::CloudWatchMetrics::Metrics find_metrics_;
   std::unique_ptr<rollout::MetricsSource> metrics_;
 };
 

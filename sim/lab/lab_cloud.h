@@ -10,6 +10,7 @@
 #include "sim/engine/world/world.h"
 #include "sim/lab/lab_tasks.h"
 #include "sim/lab/route_watch.h"
+#include "sim/lab/segment_counter.h"
 #include "sim/rollout/driver.h"
 
 namespace coalmine::lab {
@@ -53,6 +54,9 @@ class LabCloud {
   virtual bool tasks_moved() = 0;
   /// What has become of weight changes, up to now.
   virtual const RouteWatch& routes() = 0;
+  /// Puts them into CloudWatch under the names of sim/aws/metric_names.h, as an application would
+  /// that knows its segments.
+  virtual Status publish(const std::vector<SegmentCount>& counts) = 0;
   /// Sets weights as somebody who is not the rollout would.
   virtual Status set_weights_by_hand(const std::map<std::string, std::uint32_t>& weights) = 0;
   /// Ends tasks, gateways and the mock. The destructor does it too.

@@ -108,7 +108,8 @@ std::vector<InForce> weights_in_force(const world::Spec& spec, LabCloud& cloud,
 /// The load of a run and what became of it.
 class Users {
  public:
-  Users(const world::Spec& spec, const LabCloud& cloud, double speed) : spec_(spec), speed_(speed) {
+  Users(const world::Spec& spec, const LabCloud& cloud, double speed, TimePoint scenario_start)
+      : spec_(spec), speed_(speed), segments_(spec, scenario_start) {
     for (const world::Version& version : spec.versions) {
       targets_.push_back(cloud.target(version.name));
     }
@@ -121,11 +122,14 @@ class Users {
           Seen seen = judge(sample, spec_, targets_, speed_);
           seen.due += begin;
           seen.sent += begin;
+          segments_.add(seen);
           const std::lock_guard lock(mutex_);
           seen_.push_back(seen);
         }));
     return {};
   }
+
+  SegmentCounter& segments() { return segments_; }
 
   /// Everything that was asked for has been answered then.
   std::vector<Seen> stop() {
@@ -137,9 +141,26 @@ class Users {
   const world::Spec& spec_;
   const double speed_;
   std::vector<std::string> targets_;
+  SegmentCounter segments_;
   std::mutex mutex_;
   std::vector<Seen> seen_;
   std::unique_ptr<LoadGenerator> load_;  ///< last: its thread uses the above
+};
+
+/// The rollout's metrics, with what users saw of the segments published before each look.
+class PublishedMetrics : public rollout::MetricsSource {
+ public:
+  PublishedMetrics(LabCloud& cloud, SegmentCounter& segments)
+      : cloud_(cloud), segments_(segments) {}
+  Result<rollout::MetricsReading> read(TimePoint since, const std::vector<Duration>& limits,
+                                       TimePoint now) override {
+    TRY_STATUS(cloud_.publish(segments_.take()));
+    return cloud_.metrics().read(since, limits, now);
+  }
+
+ private:
+  LabCloud& cloud_;
+  SegmentCounter& segments_;
 };
 
 tl::unexpected<Error> interrupted(const world::Spec& spec) {
@@ -162,7 +183,7 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
   world::Record& record = recorder.record();
   record.fidelity = "live";
   LiveStage stage(spec, *cloud, recorder, speed, live.stop);
-  Users users(spec, *cloud, speed);
+  Users users(spec, *cloud, speed, record.start);
   LoadOptions load = load_options(spec, seed, speed);
   load.host = cloud->host();
   load.port = cloud->port();
@@ -175,8 +196,9 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
     TRY(journal, rollout::JournalFile::create(options.journal, header));
   }
   world::Operators operators(spec, record.start);
+  PublishedMetrics metrics(*cloud, users.segments());
   rollout::RolloutWorld rollout_world{cloud->traffic(),
-                                      cloud->metrics(),
+                                      metrics,
                                       stage,
                                       &operators,
                                       journal.get(),

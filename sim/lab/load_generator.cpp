@@ -159,6 +159,7 @@ class Generator : public LoadGenerator {
     } else {
       LoadSample sample;
       sample.due = sample.sent = arrival.due;
+      sample.path = arrival.path;
       on_sample_(sample);
     }
   }
@@ -263,6 +264,7 @@ void Connection::fail(bool timed_out) {
   sample.sent = arrival_.sent;
   sample.latency = owner_.since_start() - arrival_.due;
   sample.timed_out = timed_out;
+  sample.path = arrival_.path;
   if (parser_ && parser_->is_header_done()) {
     sample.truncated = true;
     sample.version = std::string(parser_->get()["X-Served-Version"]);
@@ -280,6 +282,7 @@ void Connection::finish() {
   sample.sent = arrival_.sent;
   sample.latency = owner_.since_start() - arrival_.due;
   sample.status = static_cast<int>(response.result_int());
+  sample.path = arrival_.path;
   sample.version = std::string(response["X-Served-Version"]);
   sample.reason = std::string(response["X-Coalmine-Reason"]);
   // The sample app's answers name the version in their body; its wrong ones do not.

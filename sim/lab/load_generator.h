@@ -46,9 +46,10 @@ struct LoadSample {
   int status = 0;          ///< 0: no (whole) answer came
   bool truncated = false;  ///< the head came, the body ended early
   bool timed_out = false;
-  std::string version;  ///< X-Served-Version; empty when the answer does not say
-  std::string reason;   ///< X-Coalmine-Reason of the gateway's own answers
-  bool wrong = false;   ///< 200 with a body that is not the service's
+  std::string version;   ///< X-Served-Version; empty when the answer does not say
+  std::string reason;    ///< X-Coalmine-Reason of the gateway's own answers
+  std::size_t path = 0;  ///< index in LoadOptions::paths
+  bool wrong = false;    ///< 200 with a body that is not the service's
 };
 
 /// Open-loop load: arrivals follow the clock and do not wait for answers, so a slow service is

@@ -68,8 +68,12 @@ bool tells(const LoadSample& sample, const std::string& target) {
 Seen judge(const LoadSample& sample, const world::Spec& spec,
            const std::vector<std::string>& targets, double speed) {
   const auto scenario_time = [speed](Duration d) { return from_seconds(to_seconds(d) * speed); };
-  Seen seen{scenario_time(sample.due), scenario_time(sample.sent), scenario_time(sample.latency),
-            -1, Ending::Ok};
+  Seen seen{scenario_time(sample.due),
+            scenario_time(sample.sent),
+            scenario_time(sample.latency),
+            -1,
+            Ending::Ok,
+            sample.path};
   for (std::size_t v = 0; v < spec.versions.size(); ++v) {
     if (sample.version == spec.versions[v].name ||
         (version_broke(sample) && tells(sample, targets[v]))) {
@@ -113,6 +117,10 @@ void count_up(const world::Spec& spec, std::uint64_t seed, std::vector<Seen> all
     world::VersionRecord& total = record.versions[v];
     ++total.requests;
     ++total.endings[static_cast<std::size_t>(seen.ending)];
+    if (seen.segment < total.segments.size()) {
+      ++total.segments[seen.segment].requests;
+      total.segments[seen.segment].failed += seen.ending != Ending::Ok ? 1 : 0;
+    }
     if (seen.ending == Ending::Ok || seen.ending == Ending::Error || seen.ending == Ending::Wrong) {
       total.latency.add(seen.latency);
     }

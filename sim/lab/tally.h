@@ -15,6 +15,7 @@ struct Seen {
   Duration latency{};  ///< from `due` to the last byte
   int version = -1;    ///< index in Spec::versions; -1: none served it
   world::Ending ending = world::Ending::Ok;
+  std::size_t segment = 0;  ///< index in Traffic::segments; their number: the unnamed rest
 };
 
 /// What became of the request behind `sample`. `targets`: the names of the versions' virtual

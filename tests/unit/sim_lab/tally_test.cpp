@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/lab/segment_counter.h"
+
 namespace coalmine::lab {
 namespace {
 
@@ -131,6 +133,44 @@ TEST(Tally, EverythingIsCountedOnce) {
   EXPECT_EQ(record.last_canary, seconds{7});
   EXPECT_EQ(record.blast_users, 1u);
   EXPECT_EQ(record.max_canary_share, 0.5);
+}
+
+TEST(Tally, NamedSegmentsAreCountedByThemselves) {
+  world::Spec spec = two_versions();
+  spec.traffic.segments = {{"pay", "/pay", Percent{5}, ""}};
+  LoadSample of_pay = sample(500, "v2"), of_the_rest = sample(500, "v2");
+  of_the_rest.path = 1;
+  world::Record record;
+  record.versions.resize(2);
+  for (world::VersionRecord& version : record.versions) version.segments.resize(1);
+  count_up(spec, 1,
+           {judge(of_pay, spec, kTargets, 10), judge(of_the_rest, spec, kTargets, 10),
+            judge(sample(200, "v2"), spec, kTargets, 10)},
+           {{Duration{}, seconds{20}, {50, 50}, false}}, seconds{20}, milliseconds{250}, record);
+  EXPECT_EQ(record.versions[1].requests, 3u);
+  EXPECT_EQ(record.versions[1].segments[0], (world::Tally{2, 1}));
+  EXPECT_EQ(record.versions[0].segments[0], world::Tally{});
+}
+
+TEST(SegmentCounter, CountsInThePeriodsOfCloudWatch) {
+  world::Spec spec = two_versions();
+  spec.traffic.segments = {{"pay", "/pay", Percent{5}, ""}};
+  const TimePoint start = from_epoch_seconds(1'000'004);
+  SegmentCounter counter(spec, start);
+  Seen failed = seen(5900, 1, 200);  // ends 6.1 s after the start, in the next period
+  failed.ending = Ending::Reset;
+  Seen truncated = seen(1000, 1);
+  truncated.ending = Ending::Truncated;  // no metric sees it
+  Seen rest = seen(1000, 1);
+  rest.segment = 1;
+  for (const Seen& one : {failed, truncated, rest, seen(2000, -1), seen(3000, 0), seen(3100, 0)}) {
+    counter.add(one);
+  }
+  EXPECT_EQ(counter.take(),
+            (std::vector<SegmentCount>{{from_epoch_seconds(1'000'000), 0, 0, 2, 0},
+                                       {from_epoch_seconds(1'000'000), 1, 0, 1, 0},
+                                       {from_epoch_seconds(1'000'010), 1, 0, 1, 1}}));
+  EXPECT_TRUE(counter.take().empty());
 }
 
 TEST(Tally, ThePromotionIsNoStepOnTheWay) {
