@@ -37,9 +37,9 @@ std::size_t target_of(const SegmentRegime& segment, std::uint64_t draw) {
 }
 
 /// The fast loop: one draw per request. The bits used for the failure and the latency lie below
-/// those that decide the target but for draws within 2^-20 of an edge. `kNamed`: the segment is
-/// counted by itself, for which the fast requests are counted by target.
-template <bool kNamed>
+/// those that decide the target but for draws within 2^-20 of an edge. `kTwo`: there are at most
+/// two targets, whose requests are told apart by a sum that stays in a register.
+template <bool kTwo>
 void generate_segment(const Regime& regime, std::size_t index, std::uint64_t count, Random& random,
                       std::vector<Meter>& meters, std::uint64_t& dropped, OrderedCounts& ordered) {
   const SegmentRegime& segment = regime.segments[index];
@@ -52,9 +52,9 @@ void generate_segment(const Regime& regime, std::size_t index, std::uint64_t cou
         segment.up[k] && behaviour.delays.empty() && !regime.versions[segment.version[k]].ordered;
     slow_below[k] = plain ? behaviour.failure_below : kAlways;
     fast[k] = meter.fast.data();
-    meter.any_fast = meter.any_fast || plain;
   }
   std::array<std::uint64_t, kMaxTargets> well{};
+  std::uint64_t slow = 0, second = 0;
   Random local = random;  // in registers
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t draw = local.next();
@@ -62,9 +62,14 @@ void generate_segment(const Regime& regime, std::size_t index, std::uint64_t cou
     const std::size_t part = draw & LatencyTable::kTail;
     if (chance_bits(draw) >= slow_below[target] && part != LatencyTable::kTail) [[likely]] {
       ++fast[target][part];
-      if constexpr (kNamed) ++well[target];
+      if constexpr (kTwo) {
+        second += target;
+      } else {
+        ++well[target];
+      }
       continue;
     }
+    ++slow;
     const std::size_t v = segment.version[target];
     if (!segment.up[target]) {
       ++dropped;
@@ -75,12 +80,13 @@ void generate_segment(const Regime& regime, std::size_t index, std::uint64_t cou
     }
   }
   random = local;
-  if constexpr (kNamed) {
-    for (std::size_t k = 0; k < segment.targets; ++k) {
-      SegmentMeter& part = meters[segment.version[k]].segments[index];
-      part.requests += well[k];
-      part.endings[static_cast<std::size_t>(world::Ending::Ok)] += well[k];
-    }
+  if constexpr (kTwo) well = {count - slow - second, second};
+  for (std::size_t k = 0; k < segment.targets; ++k) {
+    Meter& meter = meters[segment.version[k]];
+    meter.fast_requests += well[k];
+    if (!meter.counts(index)) continue;
+    meter.segments[index].requests += well[k];
+    meter.segments[index].endings[static_cast<std::size_t>(world::Ending::Ok)] += well[k];
   }
 }
 
@@ -104,15 +110,8 @@ void Meter::end(world::Ending ending, Duration latency, std::size_t segment) {
   if (counts(segment)) ++segments[segment].endings[static_cast<std::size_t>(ending)];
 }
 
-std::uint64_t Meter::fast_requests() const {
-  std::uint64_t sum = 0;
-  if (!any_fast) return sum;
-  for (const std::uint32_t n : fast) sum += n;
-  return sum;
-}
-
 std::uint64_t Meter::ended() const {
-  std::uint64_t sum = fast_requests();
+  std::uint64_t sum = fast_requests;
   for (const std::uint64_t n : endings) sum += n;
   return sum;
 }
@@ -120,8 +119,7 @@ std::uint64_t Meter::ended() const {
 void Meter::clear() {
   requests = 0;
   endings.fill(0);
-  if (any_fast) fast.fill(0);
-  any_fast = false;
+  fast_requests = 0;
   other.clear();
   std::fill(segments.begin(), segments.end(), SegmentMeter{});
 }
@@ -131,7 +129,7 @@ void generate(const Regime& regime, std::uint64_t count, Random& random, std::ve
   split_by_segment(regime, count, random, [&](std::size_t i, std::uint64_t n) {
     if (regime.segments[i].refused) {
       dropped += n;
-    } else if (meters.front().counts(i)) {
+    } else if (regime.segments[i].targets <= 2) {
       generate_segment<true>(regime, i, n, random, meters, dropped, ordered);
     } else {
       generate_segment<false>(regime, i, n, random, meters, dropped, ordered);

@@ -27,7 +27,7 @@ std::uint64_t user_failures(const Endings& endings) {
 }  // namespace
 
 Ledger::Ledger(const world::Spec& spec, world::Recorder& recorder, std::uint64_t seed,
-               TimePoint start, std::vector<std::shared_ptr<const LatencyTable>> tables)
+               TimePoint start, std::vector<std::shared_ptr<const LatencyTable>> tables, Read read)
     : spec_(spec),
       recorder_(recorder),
       start_(start),
@@ -38,7 +38,8 @@ Ledger::Ledger(const world::Spec& spec, world::Recorder& recorder, std::uint64_t
       period_(spec.versions.size()),
       seen_(spec.versions.size()),
       seen_failed_(spec.versions.size()),
-      total_fast_(spec.versions.size()) {
+      read_(read),
+      read_fast_(read.latency ? spec.versions.size() : 0) {
   for (Meter& meter : period_) meter.segments.resize(spec.traffic.segments.size());
 }
 
@@ -86,23 +87,31 @@ void Ledger::see_canary(TimePoint begin, TimePoint end, std::uint64_t requests) 
   record.blast_users += new_users(requests, users - record.blast_users, users, users_);
 }
 
-PeriodMetrics Ledger::end_period(TimePoint from, TimePoint to, Read read) {
+/// The latencies of a version's period; what the fast loop counted is what was added since the
+/// last call.
+Histogram Ledger::period_latency(std::size_t version) {
+  const Meter& meter = period_[version];
+  Histogram out = meter.other;
+  auto& read = read_fast_[version];
+  for (std::size_t i = 0; meter.fast_requests > 0 && i < meter.fast.size(); ++i) {
+    if (meter.fast[i] != read[i]) out.add(tables_[version]->at(i), meter.fast[i] - read[i]);
+    read[i] = meter.fast[i];
+  }
+  return out;
+}
+
+PeriodMetrics Ledger::end_period(TimePoint from, TimePoint to) {
   PeriodMetrics metrics{from, to, {}};
   for (std::size_t v = 0; v < period_.size(); ++v) {
     const Meter& meter = period_[v];
     // Counted when they end, as the gateway does: no period has more errors than requests.
     VersionMetrics one{meter.ended(), metric_errors(meter.endings), {}, {}};
-    for (std::size_t i = 0; read.segments && i < meter.segments.size(); ++i) {
+    for (std::size_t i = 0; read_.segments && i < meter.segments.size(); ++i) {
       const Endings& endings = meter.segments[i].endings;
       one.segments.push_back({std::accumulate(endings.begin(), endings.end(), std::uint64_t{0}),
                               metric_errors(endings)});
     }
-    if (read.latency) {
-      one.latency = meter.other;
-      for (std::size_t i = 0; meter.any_fast && i < meter.fast.size(); ++i) {
-        if (meter.fast[i] > 0) one.latency.add(tables_[v]->at(i), meter.fast[i]);
-      }
-    }
+    if (read_.latency) one.latency = period_latency(v);
     metrics.versions.push_back(std::move(one));
   }
   count_up();
@@ -114,18 +123,14 @@ void Ledger::count_up() {
   for (std::size_t v = 0; v < period_.size(); ++v) {
     Meter& meter = period_[v];
     world::VersionRecord& total = record.versions[v];
-    const std::uint64_t fast = meter.fast_requests();
-    total.requests += meter.requests + fast;
+    total.requests += meter.total();
     for (std::size_t e = 0; e < world::kEndings; ++e) total.endings[e] += meter.endings[e];
-    total.endings[0] += fast;
+    total.endings[static_cast<std::size_t>(Ending::Ok)] += meter.fast_requests;
     for (std::size_t i = 0; i < meter.segments.size(); ++i) {
       total.segments[i].requests += meter.segments[i].requests;
       total.segments[i].failed += user_failures(meter.segments[i].endings);
     }
     if (fine_.empty()) total.latency.merge(meter.other);
-    if (meter.any_fast) {
-      for (std::size_t i = 0; i < meter.fast.size(); ++i) total_fast_[v][i] += meter.fast[i];
-    }
     meter.clear();
     seen_[v] = seen_failed_[v] = 0;
   }
@@ -135,10 +140,10 @@ void Ledger::count_up() {
 void Ledger::settle() {
   count_up();
   world::Record& record = recorder_.record();
-  for (std::size_t v = 0; v < total_fast_.size(); ++v) {
-    for (std::size_t i = 0; i < LatencyTable::kSize; ++i) {
-      if (total_fast_[v][i] > 0)
-        record.versions[v].latency.add(tables_[v]->at(i), total_fast_[v][i]);
+  for (std::size_t v = 0; v < period_.size(); ++v) {
+    const auto& fast = period_[v].fast;
+    for (std::size_t i = 0; i < fast.size(); ++i) {
+      if (fast[i] > 0) record.versions[v].latency.add(tables_[v]->at(i), fast[i]);
     }
   }
   for (std::size_t v = 0; v < fine_.size(); ++v) record.versions[v].latency.merge(fine_[v]);

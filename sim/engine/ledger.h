@@ -18,8 +18,13 @@ namespace coalmine::engine {
 /// totals. Whatever was counted is counted exactly once in each.
 class Ledger {
  public:
+  /// What somebody reads of a period's metrics beside the counts of whole versions: latencies cost
+  /// more than all the rest.
+  struct Read {
+    bool latency = false, segments = false;
+  };
   Ledger(const world::Spec& spec, world::Recorder& recorder, std::uint64_t seed, TimePoint start,
-         std::vector<std::shared_ptr<const LatencyTable>> tables);
+         std::vector<std::shared_ptr<const LatencyTable>> tables, Read read);
 
   std::vector<Meter>& meters() { return period_; }
   std::uint64_t& dropped() { return dropped_; }
@@ -29,18 +34,14 @@ class Ledger {
 
   /// What was counted since the last call happened in [begin, end), under these weights.
   void end_span(TimePoint begin, TimePoint end, const std::vector<std::uint32_t>& weights);
-  /// What somebody reads of a period's metrics beside the counts of whole versions: latencies cost
-  /// more than all the rest.
-  struct Read {
-    bool latency = false, segments = false;
-  };
   /// The metrics of a period that ends here; the meters begin at zero again.
-  PeriodMetrics end_period(TimePoint from, TimePoint to, Read read);
+  PeriodMetrics end_period(TimePoint from, TimePoint to);
   /// Completes the record. Call once, at the end.
   void settle();
 
  private:
   void count_up();
+  Histogram period_latency(std::size_t version);
   void see_canary(TimePoint begin, TimePoint end, std::uint64_t requests);
 
   const world::Spec& spec_;
@@ -53,7 +54,8 @@ class Ledger {
   std::vector<std::uint64_t> seen_;  ///< requests by version already in a span
   std::vector<std::uint64_t> seen_failed_;
   std::uint64_t dropped_ = 0, seen_dropped_ = 0;
-  std::vector<std::array<std::uint64_t, LatencyTable::kSize>> total_fast_;
+  Read read_;
+  std::vector<std::array<std::uint32_t, LatencyTable::kSize>> read_fast_;  ///< in earlier periods
   std::vector<Histogram> fine_;
   std::optional<std::pair<TimePoint, TimePoint>> last_canary_span_;
   std::uint64_t last_canary_count_ = 0;

@@ -57,8 +57,8 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
       tables_(make_tables(spec)),
       limits_(rollout::latency_limits(spec.plan.analyses)),
       count_only_(aggregate),
-      ledger_(spec, recorder_, seed, kVirtualEpoch, tables_) {
-  read_ = {!limits_.empty(), !rollout::segments_of(spec.plan.analyses).empty()};
+      ledger_(spec, recorder_, seed, kVirtualEpoch, tables_,
+              {!limits_.empty(), !rollout::segments_of(spec.plan.analyses).empty()}) {
   active_.resize(spec.versions.size());
   for (std::size_t v = 0; v < spec.versions.size(); ++v) {
     const world::Version& version = spec.versions[v];
@@ -176,7 +176,7 @@ void Simulation::schedule(Due due) {
 }
 
 void Simulation::end_period() {
-  PeriodMetrics metrics = ledger_.end_period(period_begin_, period_end_, read_);
+  PeriodMetrics metrics = ledger_.end_period(period_begin_, period_end_);
   const double loss = spec_.platform.metric_loss.share();
   if (loss == 0 || !losses_.bernoulli(loss)) {
     unpublished_.push_back({period_end_ + spec_.platform.metric_delay, std::move(metrics)});

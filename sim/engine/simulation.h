@@ -72,7 +72,6 @@ class Simulation : public Clock {
   RateCurve rate_;
   Random arrivals_, requests_, tasks_, health_, losses_;
   double beats_ = 0;  ///< of constant arrivals on a curve, whole ones have come
-  Ledger::Read read_;
   bool health_matters_ = false;
 
   std::uint64_t seen_revision_ = 0;

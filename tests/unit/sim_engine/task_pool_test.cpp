@@ -273,7 +273,7 @@ TEST(Tasks, BehavioursAreDecideInDistribution) {
 
   const auto row = [](const Meter& meter) {
     std::vector<double> counts(meter.endings.begin(), meter.endings.end());
-    counts[0] += static_cast<double>(meter.fast_requests());
+    counts[0] += static_cast<double>(meter.fast_requests);
     return counts;
   };
   EXPECT_LT(chi_square_excess(row(stage.meter), row(meters[0])), 1);
