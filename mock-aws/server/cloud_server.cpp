@@ -44,10 +44,11 @@ class CloudServerImpl final : public CloudServer {
       TRY(ImageMapping mapping, parse_image_mapping(image));
       commands.mappings.push_back(std::move(mapping));
     }
-    TRY(server_, MockServer::start(
-                     options.server,
-                     [&options, this](EventSink& events) { return make_backend(options, events); },
-                     gateway_endpoints({options.route_delay, options.server.speed})));
+    TRY(server_,
+        MockServer::start(
+            options.server,
+            [&options, this](EventSink& events) { return make_backend(options, events); },
+            gateway_endpoints({options.route_delay, options.server.speed, options.metrics_lost})));
     commands.control = url();
     commands.report_interval = report_interval(options.server);
     return server_->with_backend([&](Backend&, TimePoint) { return attach(options, commands); });

@@ -28,6 +28,9 @@ struct CloudServerOptions {
   std::string persist;       ///< journal of the calls, made again at the next start; empty: none
   /// From a change of weights to its effect in the gateways, in the server's time.
   Duration route_delay{};
+  /// Whether what gateways count at this moment of the server's time never reaches CloudWatch;
+  /// called from the server's threads. Empty: nothing is lost.
+  std::function<bool(TimePoint)> metrics_lost = {};
 };
 
 /// The whole mock on a port: cloud, task driver, health probes, load balancers, and the endpoints

@@ -195,12 +195,14 @@ net::Response serve_routes(const net::Request& request, MockServer& server, Rout
   }
 }
 
-net::Response serve_metrics(const net::Request& request, MockServer& server) {
+net::Response serve_metrics(const net::Request& request, MockServer& server,
+                            const std::function<bool(TimePoint)>& lost) {
   const auto body = parse_json(request.body, "body");
   if (!body) return refuse(400, body.error().message);
   auto report = parse_gateway_report(*body);
   if (!report) return refuse(400, report.error().message);
   with_region(server, report->scope, [&](Region& region, TimePoint now) {
+    if (lost && lost(now)) return;
     report->time = now;  // the mock's clock may stand or run faster than the gateway's
     const MetricBatch batch = report->load_balancer.empty()
                                   ? app_mesh_metrics(*report)
@@ -230,7 +232,10 @@ MockServer::Endpoints gateway_endpoints(const GatewayEndpointOptions& options) {
            [feeds](const net::Request& request, MockServer& server) {
              return serve_routes(request, server, *feeds);
            }},
-          {"/_coalmine/metrics", serve_metrics},
+          {"/_coalmine/metrics",
+           [lost = options.metrics_lost](const net::Request& request, MockServer& server) {
+             return serve_metrics(request, server, lost);
+           }},
           {"/_coalmine/virtual-node", serve_virtual_node}};
 }
 

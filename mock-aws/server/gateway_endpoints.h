@@ -7,7 +7,8 @@ namespace coalmine::mock {
 struct GatewayEndpointOptions {
   /// From a change of routes to the moment when gateways get it, in the server's time.
   Duration route_delay{};
-  double speed = 1;  ///< of the server's time
+  double speed = 1;                                  ///< of the server's time
+  std::function<bool(TimePoint)> metrics_lost = {};  ///< as in CloudServerOptions
 };
 
 /// What gateways and sidecars ask the control plane, over a CloudBackend:

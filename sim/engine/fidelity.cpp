@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "sim/engine/behaviour.h"
-#include "sim/engine/rate_curve.h"
+#include "sim/engine/world/rate_curve.h"
 #include "sim/engine/world/recorder.h"
 
 namespace coalmine::engine {
@@ -68,7 +68,7 @@ Result<FidelityChoice> choose_fidelity(const world::Spec& spec, world::Fidelity 
                  in_order);
   }
   if (!in_order.empty()) return FidelityChoice{false, in_order};
-  const double expected = RateCurve(spec.traffic).expected(Duration{}, spec.limit);
+  const double expected = world::RateCurve(spec.traffic).expected(Duration{}, spec.limit);
   if (expected > kMaxRequestsOneByOne) {
     return FidelityChoice{true, fmt::format("up to {:.0f} requests are expected and none waits for "
                                             "another",

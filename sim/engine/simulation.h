@@ -12,9 +12,9 @@
 #include "sim/engine/control_plane.h"
 #include "sim/engine/kernel.h"
 #include "sim/engine/ledger.h"
-#include "sim/engine/rate_curve.h"
 #include "sim/engine/regime.h"
 #include "sim/engine/task_pool.h"
+#include "sim/engine/world/rate_curve.h"
 #include "sim/engine/world/recorder.h"
 #include "sim/engine/world/world.h"
 
@@ -69,7 +69,7 @@ class Simulation : public Clock {
   TimePoint start_, now_, limit_;
   ControlPlane* plane_ = nullptr;
   world::Recorder recorder_;
-  RateCurve rate_;
+  world::RateCurve rate_;
   Random arrivals_, requests_, tasks_, health_, losses_;
   double beats_ = 0;  ///< of constant arrivals on a curve, whole ones have come
   bool health_matters_ = false;

@@ -110,6 +110,7 @@ class RunningCloud : public LabCloud {
     TRY(const MetricsPair metrics, find_metrics_());
     Json data = Json::array();
     for (const SegmentCount& count : counts) {
+      if (period_is_lost(count.period)) continue;
       const bool stable = spec_.versions[count.version].name == spec_.plan.stable;
       const auto& version = stable ? metrics.first : metrics.second;
       Json dimensions = Json::array();
@@ -139,6 +140,27 @@ class RunningCloud : public LabCloud {
     return {};
   }
 
+  Status scale(const std::string& version, int tasks) override {
+    return client_
+        ->call("ecs", "UpdateService",
+               {{"cluster", names_.cluster},
+                {"service", names_.node(version)},
+                {"desiredCount", tasks}})
+        .map([](const Json&) {});
+  }
+
+  Status throttle(double share) override {
+    TRY(const auto control, net::Client::open(server_->url(), kFirstAnswer));
+    TRY_STATUS(told(control->send(control_request("DELETE", ""))));
+    if (share == 0) return {};
+    Json faults = Json::array();
+    for (const char* service : {"appmesh", "elbv2", "cloudwatch"}) {
+      faults.push_back({{"service", service}, {"action", "throttle"}, {"probability", share}});
+    }
+    faults.back()["operation"] = "GetMetricData";
+    return told(control->send(control_request("POST", faults.dump())));
+  }
+
   void stop() override {
     if (server_) server_->stop();
   }
@@ -155,8 +177,19 @@ class RunningCloud : public LabCloud {
     cloud.ecs.provisioning = spec_.platform.task_start;
     cloud.ecs.start_backoff = Duration{};  // the scenario says how long a new task takes
     cloud.route_delay = spec_.platform.route_delay;
+    cloud.metrics_lost = [this](TimePoint at) { return period_is_lost(at); };
     TRY(server_, mock::CloudServer::start(cloud));
     return {};
+  }
+
+  /// Whether what is counted at `at` never reaches CloudWatch; the same for a whole period.
+  bool period_is_lost(TimePoint at) const {
+    const double share = spec_.platform.metric_loss.share();
+    if (share == 0) return false;
+    const auto period = at.time_since_epoch() / spec_.platform.metric_period;
+    Random random =
+        Random(options_.seed).split("metric-loss").split(static_cast<std::uint64_t>(period));
+    return random.bernoulli(share);
   }
 
   void connect() {
@@ -192,6 +225,19 @@ class RunningCloud : public LabCloud {
       };
     }
     metrics_ = std::make_unique<rollout::CloudWatchMetrics>(*client_, find, timing);
+  }
+
+  static net::Request control_request(const char* method, std::string body) {
+    net::Request request;
+    request.method = method;
+    request.target = "/_coalmine/faults";
+    request.body = std::move(body);
+    return request;
+  }
+  static Status told(const Result<net::Response>& answer) {
+    if (!answer) return tl::unexpected(answer.error());
+    if (answer->status == 200) return {};
+    return error(ErrorKind::Environment, "the mock answers {} {}", answer->status, answer->body);
   }
 
   using MetricsPair = std::pair<rollout::VersionMetrics, rollout::VersionMetrics>;

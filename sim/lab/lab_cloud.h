@@ -59,6 +59,11 @@ class LabCloud {
   virtual Status publish(const std::vector<SegmentCount>& counts) = 0;
   /// Sets weights as somebody who is not the rollout would.
   virtual Status set_weights_by_hand(const std::map<std::string, std::uint32_t>& weights) = 0;
+  /// Changes how many tasks a version has.
+  virtual Status scale(const std::string& version, int tasks) = 0;
+  /// Refuses this share of the calls that shift traffic or read metrics, for coming too fast; the
+  /// other calls of the lab pass.
+  virtual Status throttle(double share) = 0;
   /// Ends tasks, gateways and the mock. The destructor does it too.
   virtual void stop() = 0;
 };

@@ -10,6 +10,11 @@ constexpr Duration kSlice = std::chrono::milliseconds{50};  ///< how long news g
 /// A gateway that has not adopted weights by then, real time beyond the route delay, never will.
 constexpr Duration kSettleLimit = std::chrono::seconds{10};
 
+/// What the timeline adds when a thing that should happen could not be done.
+std::string refusal(const Status& done) {
+  return done ? "" : fmt::format(" (refused: {})", done.error().message);
+}
+
 }  // namespace
 
 LiveStage::LiveStage(const world::Spec& spec, LabCloud& cloud, world::Recorder& recorder,
@@ -23,6 +28,12 @@ LiveStage::LiveStage(const world::Spec& spec, LabCloud& cloud, world::Recorder& 
       faults_(spec, speed),
       watched_(spec.versions.size()) {
   watch_tasks(start_);
+}
+
+Status LiveStage::begin() {
+  if (spec_.platform.throttling.value == 0) return {};
+  throttles_.push_back(spec_.platform.throttling.share());
+  return apply_throttles();
 }
 
 // --- time --------------------------------------------------------------------------------------
@@ -64,7 +75,7 @@ void LiveStage::happen() {
     begin_event(next_begin_, at);
   }
   for (auto it = ends_.begin(); it != ends_.end() && it->first <= at; it = ends_.erase(it)) {
-    end_fault(it->second, at);
+    end_event(it->second, at);
   }
   watch_routes();
   if (cloud_.tasks_moved()) watch_tasks(at);
@@ -74,26 +85,73 @@ void LiveStage::happen() {
 
 void LiveStage::begin_event(std::size_t index, TimePoint at) {
   const world::Event& event = spec_.events[index];
-  if (const auto* foreign = std::get_if<world::ForeignWeights>(&event.what)) {
-    const Status set = cloud_.set_weights_by_hand(foreign->weights);
-    const std::string done = set ? "" : fmt::format(" (refused: {})", set.error().message);
-    recorder_.note(at, "weights.foreign",
-                   {{"what", world::render_weights(spec_, foreign->weights) +
-                                 " set by somebody else" + done}});
+  std::optional<Duration> length;
+  if (const auto* inject = std::get_if<world::InjectFault>(&event.what)) {
+    begin_fault(index, *inject, at);
+    length = inject->length;
+  } else if (const auto* foreign = std::get_if<world::ForeignWeights>(&event.what)) {
+    set_foreign(*foreign, at);
+  } else if (const auto* scaled = std::get_if<world::ScaleTasks>(&event.what)) {
+    scale(*scaled, at);
+  } else if (const auto* throttled = std::get_if<world::ThrottleApi>(&event.what)) {
+    throttle(*throttled, true, at);
+    length = throttled->length;
   }
-  const auto* inject = std::get_if<world::InjectFault>(&event.what);
-  if (inject == nullptr) return;
-  const std::size_t v = world::version_index(spec_, inject->target).value_or(0);
-  faults_.begin(v, index, inject->fault);
-  note_fault(at, "fault.began", *inject, tell(v));
-  if (inject->length) ends_.emplace(start_ + event.at + *inject->length, index);
+  if (length) ends_.emplace(start_ + event.at + *length, index);
 }
 
-void LiveStage::end_fault(std::size_t index, TimePoint at) {
+void LiveStage::end_event(std::size_t index, TimePoint at) {
+  if (const auto* throttled = std::get_if<world::ThrottleApi>(&spec_.events[index].what)) {
+    throttle(*throttled, false, at);
+    return;
+  }
   const auto& inject = std::get<world::InjectFault>(spec_.events[index].what);
   const std::size_t v = world::version_index(spec_, inject.target).value_or(0);
   faults_.end(v, index);
   note_fault(at, "fault.ended", inject, tell(v));
+}
+
+void LiveStage::begin_fault(std::size_t index, const world::InjectFault& inject, TimePoint at) {
+  const std::size_t v = world::version_index(spec_, inject.target).value_or(0);
+  faults_.begin(v, index, inject.fault);
+  note_fault(at, "fault.began", inject, tell(v));
+}
+
+void LiveStage::set_foreign(const world::ForeignWeights& foreign, TimePoint at) {
+  const Status set = cloud_.set_weights_by_hand(foreign.weights);
+  recorder_.note(at, "weights.foreign",
+                 {{"what", world::render_weights(spec_, foreign.weights) + " set by somebody else" +
+                               refusal(set)}});
+}
+
+void LiveStage::scale(const world::ScaleTasks& scale, TimePoint at) {
+  std::string what;
+  for (const auto& [version, tasks] : scale.tasks) {
+    const Status done = cloud_.scale(version, tasks);
+    what +=
+        fmt::format("{}{} to {} tasks{}", what.empty() ? "" : ", ", version, tasks, refusal(done));
+  }
+  recorder_.note(at, "tasks.scaled", {{"what", what}});
+}
+
+void LiveStage::throttle(const world::ThrottleApi& event, bool begins, TimePoint at) {
+  const double share = event.share.share();
+  if (begins) {
+    throttles_.push_back(share);
+  } else if (const auto one = std::find(throttles_.begin(), throttles_.end(), share);
+             one != throttles_.end()) {
+    throttles_.erase(one);
+  }
+  const std::string what =
+      begins ? fmt::format("{} of the rollout's calls are throttled", to_string(event.share))
+             : std::string("calls are throttled no longer");
+  recorder_.note(at, "api.throttled", {{"what", what + refusal(apply_throttles())}});
+}
+
+/// Of several at a time the heaviest counts.
+Status LiveStage::apply_throttles() {
+  const auto heaviest = std::max_element(throttles_.begin(), throttles_.end());
+  return cloud_.throttle(heaviest == throttles_.end() ? 0 : *heaviest);
 }
 
 void LiveStage::note_fault(TimePoint at, std::string name, const world::InjectFault& inject,

@@ -27,6 +27,8 @@ class LiveStage : public Clock {
 
   TimePoint start() const { return start_; }
   bool stopped() const { return stop_ != nullptr && stop_->load(); }
+  /// Makes the platform as unwilling as the scenario says, from the beginning.
+  Status begin();
   /// Waits until the gateway has adopted the newest weights, for a limited time.
   void settle();
 
@@ -38,7 +40,12 @@ class LiveStage : public Clock {
   TimePoint next_event() const;
   void happen();
   void begin_event(std::size_t index, TimePoint at);
-  void end_fault(std::size_t index, TimePoint at);
+  void end_event(std::size_t index, TimePoint at);
+  void begin_fault(std::size_t index, const world::InjectFault& inject, TimePoint at);
+  void set_foreign(const world::ForeignWeights& foreign, TimePoint at);
+  void scale(const world::ScaleTasks& scale, TimePoint at);
+  void throttle(const world::ThrottleApi& event, bool begins, TimePoint at);
+  Status apply_throttles();
   void note_fault(TimePoint at, std::string name, const world::InjectFault& inject,
                   const Status& applied);
   Status tell(std::size_t version);
@@ -54,6 +61,7 @@ class LiveStage : public Clock {
   FaultBoard faults_;
   std::size_t next_begin_ = 0;
   std::multimap<TimePoint, std::size_t> ends_;
+  std::vector<double> throttles_;  ///< shares in force, the platform's own among them
   std::vector<Watched> watched_;   ///< by version
   std::size_t noted_changes_ = 1;  ///< of the routes; the first table is no change
 };

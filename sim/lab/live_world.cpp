@@ -1,9 +1,11 @@
 #include "sim/lab/live_world.h"
 
+#include <algorithm>
 #include <mutex>
 #include <thread>
 
 #include "sim/engine/world/operators.h"
+#include "sim/engine/world/rate_curve.h"
 #include "sim/engine/world/recorder.h"
 #include "sim/lab/lab_cloud.h"
 #include "sim/lab/live_stage.h"
@@ -24,44 +26,44 @@ Duration scaled(Duration real, double speed) {
   return from_seconds(to_seconds(real) * speed);
 }
 
-/// What of the scenario can be played in virtual time only; null: nothing.
-const char* only_virtual(const world::Spec& spec) {
-  if (spec.traffic.diurnal) return "traffic that swells and ebbs";
-  if (!spec.traffic.trace.empty()) return "traffic by a trace";
-  if (spec.platform.metric_loss.value > 0) return "metrics that are lost";
-  if (spec.platform.throttling.value > 0) return "throttled AWS calls";
-  for (const world::Event& event : spec.events) {
-    if (std::holds_alternative<world::ThrottleApi>(event.what)) return "throttled AWS calls";
-    if (std::holds_alternative<world::ScaleTasks>(event.what)) return "tasks that are scaled";
+/// The traffic's rates in real time.
+std::vector<LoadStep> load_steps(const world::Spec& spec, double speed) {
+  const world::RateCurve curve(spec.traffic);
+  std::vector<LoadStep> steps;
+  for (Duration t{}; t < spec.limit; t = curve.next_step(t)) {
+    steps.push_back({from_seconds(to_seconds(t) / speed), curve.rate_at(t) * speed});
   }
-  return nullptr;
+  return steps;
+}
+
+Status check_tasks(const std::string& version, int tasks) {
+  if (tasks <= kMaxLiveTasks) return {};
+  return error("{} has {} tasks; live up to {} are started", version, tasks, kMaxLiveTasks);
 }
 
 Status check_limits(const world::Spec& spec, double speed) {
   if (!(speed > 0 && speed <= kMaxSpeed)) {
     return error("speed is {}, allowed is up to {}", speed, kMaxSpeed);
   }
-  if (spec.traffic.rate.per_s * speed > kMaxLoadPerS) {
+  for (const LoadStep& step : load_steps(spec, speed)) {
+    if (step.rate_per_s <= kMaxLoadPerS) continue;
     return error("{} at speed {} are {} real requests per second; allowed are up to {}",
-                 to_string(spec.traffic.rate), speed, spec.traffic.rate.per_s * speed,
-                 kMaxLoadPerS);
-  }
-  if (const char* what = only_virtual(spec)) {
-    return error("{} has {}, which the live world does not know; run it in virtual time", spec.name,
-                 what);
+                 to_string(Rate{step.rate_per_s / speed}), speed, step.rate_per_s, kMaxLoadPerS);
   }
   for (const world::Version& version : spec.versions) {
-    if (version.tasks > kMaxLiveTasks) {
-      return error("{} has {} tasks; live up to {} are started", version.name, version.tasks,
-                   kMaxLiveTasks);
-    }
+    TRY_STATUS(check_tasks(version.name, version.tasks));
+  }
+  for (const world::Event& event : spec.events) {
+    const auto* scale = std::get_if<world::ScaleTasks>(&event.what);
+    if (scale == nullptr) continue;
+    for (const auto& [version, tasks] : scale->tasks) TRY_STATUS(check_tasks(version, tasks));
   }
   return {};
 }
 
 LoadOptions load_options(const world::Spec& spec, std::uint64_t seed, double speed) {
   LoadOptions load;
-  load.rate_per_s = spec.traffic.rate.per_s * speed;
+  load.steps = load_steps(spec, speed);
   load.poisson = spec.traffic.arrivals == world::Arrivals::Poisson;
   load.length = from_seconds(to_seconds(spec.limit) / speed);
   load.seed = Random(seed).split("arrivals").next();
@@ -117,7 +119,8 @@ class Users {
 
   /// `begin`: since the scenario's start.
   Status start(const LoadOptions& options, Duration begin) {
-    if (options.rate_per_s <= 0) return {};
+    const auto some = [](const LoadStep& step) { return step.rate_per_s > 0; };
+    if (std::none_of(options.steps.begin(), options.steps.end(), some)) return {};
     TRY(load_, LoadGenerator::start(options, [this, begin](const LoadSample& sample) {
           Seen seen = judge(sample, spec_, targets_, speed_);
           seen.due += begin;
@@ -183,6 +186,7 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
   world::Record& record = recorder.record();
   record.fidelity = "live";
   LiveStage stage(spec, *cloud, recorder, speed, live.stop);
+  TRY_STATUS(stage.begin());
   Users users(spec, *cloud, speed, record.start);
   LoadOptions load = load_options(spec, seed, speed);
   load.host = cloud->host();

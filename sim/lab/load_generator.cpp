@@ -79,7 +79,7 @@ class Generator : public LoadGenerator {
         endpoint_(asio::ip::make_address(options.host), static_cast<std::uint16_t>(options.port)),
         timer_(io_),
         start_(std::chrono::steady_clock::now()) {
-    next_ = gap();
+    next_ = after(Duration{});
     schedule();
     thread_ = std::thread([this] { io_.run(); });
   }
@@ -112,9 +112,18 @@ class Generator : public LoadGenerator {
   const tcp::endpoint& endpoint() const { return endpoint_; }
 
  private:
-  Duration gap() {
-    const double mean = 1 / options_.rate_per_s;
-    return from_seconds(options_.poisson ? mean * random_.exponential() : mean);
+  /// The arrival after the one at `t`: a unit of expected requests later, drawn or exact.
+  Duration after(Duration t) {
+    double units = options_.poisson ? random_.exponential() : 1;
+    const std::vector<LoadStep>& steps = options_.steps;
+    while (step_ + 1 < steps.size()) {
+      const double in_step = to_seconds(steps[step_ + 1].from - t) * steps[step_].rate_per_s;
+      if (units < in_step) break;
+      units -= in_step;
+      t = steps[++step_].from;
+    }
+    const double rate = steps[step_].rate_per_s;
+    return rate > 0 ? t + from_seconds(units / rate) : kForever;
   }
 
   void schedule() {
@@ -130,7 +139,7 @@ class Generator : public LoadGenerator {
              made_ < options_.max_requests) {
         arrive({next_, next_, choose_path()});
         ++made_;
-        next_ += gap();
+        next_ = after(next_);
       }
       schedule();
     });
@@ -175,6 +184,7 @@ class Generator : public LoadGenerator {
   asio::steady_timer timer_;
   SteadyTime start_;
   Duration next_{};
+  std::size_t step_ = 0;  ///< of the rate, at next_
   std::uint64_t made_ = 0;
   bool stopping_ = false;
   std::size_t connections_ = 0;
@@ -304,9 +314,14 @@ Result<std::unique_ptr<LoadGenerator>> LoadGenerator::start(
   if (failed || !address.is_loopback()) {
     return error("load goes to loopback addresses only, not to \"{}\"", options.host);
   }
-  if (!(options.rate_per_s > 0 && options.rate_per_s <= kMaxLoadPerS)) {
-    return error("the load would be {} requests per second, allowed are up to {}",
-                 options.rate_per_s, kMaxLoadPerS);
+  if (options.steps.empty() || options.steps.front().from != Duration{}) {
+    return error("the load has no rate at its start");
+  }
+  for (const LoadStep& step : options.steps) {
+    if (!(step.rate_per_s >= 0 && step.rate_per_s <= kMaxLoadPerS)) {
+      return error("the load would be {} requests per second, allowed are up to {}",
+                   step.rate_per_s, kMaxLoadPerS);
+    }
   }
   if (options.max_requests > kMaxLoadRequests) {
     return error("the load would be {} requests, allowed are up to {}", options.max_requests,

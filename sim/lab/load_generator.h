@@ -26,10 +26,16 @@ struct LoadPath {
   std::string header = "";  ///< "NAME:VALUE" that its requests carry; empty: none
 };
 
+/// From `from` on, since the start, requests come at this rate.
+struct LoadStep {
+  Duration from{};
+  double rate_per_s = 0;
+};
+
 struct LoadOptions {
   std::string host = "127.0.0.1";  ///< an IPv4 address; loopback only
   int port = 0;
-  double rate_per_s = 100;
+  std::vector<LoadStep> steps = {{{}, 100}};  ///< rising by time from zero on
   bool poisson = true;
   std::vector<LoadPath> paths = {{}};
   Duration length = std::chrono::minutes{1};      ///< stops by itself after this
@@ -57,7 +63,8 @@ struct LoadSample {
 class LoadGenerator {
  public:
   /// `on_sample` is called from the generator's thread. Errors (Invalid): not a loopback address,
-  /// rate or count beyond the limits above. Raises the process's soft limit of open files.
+  /// no step at zero, a rate or the count beyond the limits above. Raises the process's soft limit
+  /// of open files.
   static Result<std::unique_ptr<LoadGenerator>> start(
       const LoadOptions& options, std::function<void(const LoadSample&)> on_sample);
   virtual ~LoadGenerator() = default;

@@ -7,7 +7,7 @@
 
 #include "sim/engine/direct_plane.h"
 #include "sim/engine/mock_plane.h"
-#include "sim/engine/rate_curve.h"
+#include "sim/engine/world/rate_curve.h"
 
 namespace coalmine::engine {
 namespace {
@@ -233,7 +233,7 @@ TEST(RateCurve, ADaySwellsAndEbbs) {
   world::Traffic traffic;
   traffic.rate = Rate{100};
   traffic.diurnal = world::Diurnal{Percent{20}, hours{14}};
-  const RateCurve curve(traffic);
+  const world::RateCurve curve(traffic);
   EXPECT_NEAR(curve.rate_at(hours{14}), 100, 0.01);
   EXPECT_NEAR(curve.rate_at(hours{2}), 20, 0.01);
   EXPECT_NEAR(curve.rate_at(hours{8}), 60, 0.2);
@@ -245,7 +245,7 @@ TEST(RateCurve, TheCosineIsOne) {
   constexpr double kTau = 6.283185307179586;
   for (int i = -500; i < 500; ++i) {
     const double x = i / 77.0;
-    EXPECT_NEAR(cosine_of_turns(x), std::cos(kTau * x), 1e-11) << x;
+    EXPECT_NEAR(world::cosine_of_turns(x), std::cos(kTau * x), 1e-11) << x;
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -44,7 +45,7 @@ std::vector<LoadSample> run(LoadOptions options) {
 LoadOptions to(int port, std::uint64_t requests) {
   LoadOptions options;
   options.port = port;
-  options.rate_per_s = 2000;
+  options.steps = {{{}, 2000}};
   options.max_requests = requests;
   options.length = 60s;
   return options;
@@ -113,6 +114,23 @@ TEST(LoadGenerator, NobodyThereIsAnAnswerToo) {
   for (const LoadSample& sample : run(to(port, 20))) EXPECT_EQ(sample.status, 0);
 }
 
+TEST(LoadGenerator, FollowsTheStepsOfItsRate) {
+  const auto server = net::Server::listen(
+      "127.0.0.1", 0, [](const net::Request&) { return net::text_response(200, ""); });
+  ASSERT_TRUE(server);
+  LoadOptions options = to((*server)->port(), 60);
+  options.poisson = false;
+  options.steps = {{0ms, 100}, {100ms, 0}, {300ms, 500}};  // 10 requests, none, then 50
+  std::vector<LoadSample> samples = run(options);
+  ASSERT_EQ(samples.size(), 60u);
+  std::sort(samples.begin(), samples.end(), [](auto& a, auto& b) { return a.due < b.due; });
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const double want_ms =
+        i < 9 ? 10.0 * static_cast<double>(i + 1) : 300 + 2.0 * static_cast<double>(i - 9);
+    EXPECT_NEAR(to_seconds(samples[i].due) * 1000, want_ms, 2.1) << i;
+  }
+}
+
 TEST(LoadGenerator, RefusesOtherMachinesAndTooMuch) {
   LoadOptions options;
   options.host = "192.0.2.1";
@@ -120,9 +138,9 @@ TEST(LoadGenerator, RefusesOtherMachinesAndTooMuch) {
   options.host = "not an address";
   EXPECT_FALSE(LoadGenerator::start(options, {}));
   options.host = "127.0.0.1";
-  options.rate_per_s = kMaxLoadPerS + 1;
+  options.steps = {{{}, kMaxLoadPerS + 1}};
   EXPECT_FALSE(LoadGenerator::start(options, {}));
-  options.rate_per_s = 1;
+  options.steps = {{{}, 1}};
   options.max_requests = kMaxLoadRequests + 1;
   EXPECT_FALSE(LoadGenerator::start(options, {}));
 }

@@ -1,8 +1,8 @@
-#include "sim/engine/rate_curve.h"
+#include "sim/engine/world/rate_curve.h"
 
 #include <algorithm>
 
-namespace coalmine::engine {
+namespace coalmine::world {
 namespace {
 
 constexpr Duration kDay = std::chrono::hours{24};
@@ -31,7 +31,7 @@ double RateCurve::rate_at(Duration t) const {
   if (!traffic_.trace.empty()) {
     const auto after =
         std::upper_bound(traffic_.trace.begin(), traffic_.trace.end(), t,
-                         [](Duration at, const world::TracePoint& point) { return at < point.at; });
+                         [](Duration at, const TracePoint& point) { return at < point.at; });
     return after == traffic_.trace.begin() ? 0 : std::prev(after)->rate.per_s;
   }
   if (!traffic_.diurnal) return traffic_.rate.per_s;
@@ -45,7 +45,7 @@ Duration RateCurve::next_step(Duration t) const {
   if (!traffic_.trace.empty()) {
     const auto after =
         std::upper_bound(traffic_.trace.begin(), traffic_.trace.end(), t,
-                         [](Duration at, const world::TracePoint& point) { return at < point.at; });
+                         [](Duration at, const TracePoint& point) { return at < point.at; });
     return after == traffic_.trace.end() ? kForever : after->at;
   }
   return traffic_.diurnal ? t - t % kStep + kStep : kForever;
@@ -61,4 +61,4 @@ double RateCurve::expected(Duration begin, Duration end) const {
   return sum;
 }
 
-}  // namespace coalmine::engine
+}  // namespace coalmine::world
