@@ -30,12 +30,19 @@ Result<scenario::Scenario> load(const std::string& path, std::ostream& err) {
 }
 
 std::string describe(const world::Event& event) {
-  const auto* inject = std::get_if<world::InjectFault>(&event.what);
-  if (inject == nullptr) return {};
-  std::string text = fmt::format("  at {:<8} {}", to_string(event.at),
-                                 world::describe(inject->fault, inject->target));
-  if (inject->length) text += " for " + to_string(*inject->length);
-  return text + "\n";
+  std::string what;
+  std::optional<Duration> length;
+  if (const auto* inject = std::get_if<world::InjectFault>(&event.what)) {
+    what = world::describe(inject->fault, inject->target);
+    length = inject->length;
+  } else if (const auto* api = std::get_if<world::ThrottleApi>(&event.what)) {
+    what = fmt::format("{} of the rollout's calls are throttled", to_string(api->share));
+    length = api->length;
+  } else {
+    return {};
+  }
+  return fmt::format("  at {:<8} {}{}\n", to_string(event.at), what,
+                     length ? " for " + to_string(*length) : "");
 }
 
 /// Proves that the file says what was found: loads it and plays it.

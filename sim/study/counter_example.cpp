@@ -41,15 +41,34 @@ void set(YamlNode& node, const std::string& key, YamlNode value) {
   }
 }
 
+YamlNode throttle_node(const world::Event& event, const world::ThrottleApi& api) {
+  std::vector<std::pair<std::string, YamlNode>> throttle = {
+      {"share", scalar(to_string(api.share))}};
+  if (api.length) throttle.emplace_back("for", scalar(to_string(*api.length)));
+  return map({{"at", scalar(to_string(event.at))}, {"throttle", map(std::move(throttle))}});
+}
+
+/// The node of an event that exploring has added.
 YamlNode fault_node(const world::Event& event) {
+  if (const auto* api = std::get_if<world::ThrottleApi>(&event.what)) {
+    return throttle_node(event, *api);
+  }
   const auto& inject = std::get<world::InjectFault>(event.what);
   std::vector<std::pair<std::string, YamlNode>> fault = {
       {"target", scalar(inject.target)},
-      {"kind", scalar(std::string(world::to_string(inject.fault.kind)))},
-      {"share", scalar(to_string(inject.fault.share))}};
+      {"kind", scalar(std::string(world::to_string(inject.fault.kind)))}};
+  if (inject.fault.share.value < 100) {
+    fault.emplace_back("share", scalar(to_string(inject.fault.share)));
+  }
+  if (inject.fault.burst > 0) {
+    fault.emplace_back("burst", scalar(fmt::format("{}", inject.fault.burst)));
+  }
+  if (inject.fault.after > 0) {
+    fault.emplace_back("after", scalar(fmt::format("{}", inject.fault.after)));
+  }
   if (inject.fault.latency) {
     if (const auto* fixed = std::get_if<world::FixedLatency>(&*inject.fault.latency)) {
-      fault.emplace_back("latency", scalar(to_string(fixed->value)));
+      fault.emplace_back("latency", map({{"fixed", scalar(to_string(fixed->value))}}));
     }
   }
   if (inject.length) fault.emplace_back("for", scalar(to_string(*inject.length)));
@@ -120,7 +139,7 @@ Result<std::string> write_counter_example(const std::string& text, const std::st
   when.kind = YamlNode::Kind::Sequence;
   for (const world::Event& event : example.events) {
     const YamlNode* own = own_node(child(root, "when"), event);
-    if (own == nullptr && !std::holds_alternative<world::InjectFault>(event.what)) {
+    if (own == nullptr && event.place.line != 0) {
       return error("{}: an event of the file was not found again", file);
     }
     when.items.push_back(own != nullptr ? *own : fault_node(event));

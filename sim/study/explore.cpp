@@ -11,6 +11,7 @@ using world::Event;
 using world::Fault;
 using world::FaultKind;
 using world::InjectFault;
+using world::ThrottleApi;
 
 // What random faults are made of. Ladders rise, so that shrinking goes down by one rung.
 constexpr double kShares[] = {0.1, 0.5, 1, 2, 5, 10, 25, 50, 100};
@@ -21,12 +22,17 @@ constexpr std::chrono::seconds kLengths[] = {std::chrono::seconds{1},  std::chro
 constexpr std::chrono::milliseconds kDelays[] = {
     std::chrono::milliseconds{50}, std::chrono::milliseconds{200}, std::chrono::milliseconds{1000},
     std::chrono::milliseconds{5000}};
-constexpr FaultKind kKinds[] = {FaultKind::Errors, FaultKind::Slow,     FaultKind::Reset,
-                                FaultKind::Hang,   FaultKind::Truncate, FaultKind::WrongBody};
+constexpr double kBursts[] = {10, 100, 1000};
+constexpr std::uint64_t kCrashAfter[] = {0, 10, 100, 1000};
+constexpr FaultKind kKinds[] = {FaultKind::Errors,    FaultKind::Slow,     FaultKind::Reset,
+                                FaultKind::Hang,      FaultKind::Truncate, FaultKind::WrongBody,
+                                FaultKind::Unhealthy, FaultKind::Crash};
 constexpr std::chrono::seconds kRoundTimes[] = {std::chrono::seconds{60}, std::chrono::seconds{30},
                                                 std::chrono::seconds{10}, std::chrono::seconds{5}};
 /// This part of the runs changes the seed alone.
 constexpr int kPlainRuns = 4;  // one in four
+/// Of the faults, one in so many is a platform that throttles the rollout's calls.
+constexpr std::uint64_t kThrottles = 9;
 constexpr std::uint64_t kBatch = 64;
 
 template <typename T, std::size_t N>
@@ -44,7 +50,17 @@ bool added(const Event& event) {
   return event.place.line == 0;
 }
 bool is_fault(const Event& event) {
-  return std::holds_alternative<InjectFault>(event.what);
+  return std::holds_alternative<InjectFault>(event.what) ||
+         std::holds_alternative<ThrottleApi>(event.what);
+}
+
+Percent& share_of(Event& event) {
+  auto* inject = std::get_if<InjectFault>(&event.what);
+  return inject != nullptr ? inject->fault.share : std::get<ThrottleApi>(event.what).share;
+}
+std::optional<Duration>& length_of(Event& event) {
+  auto* inject = std::get_if<InjectFault>(&event.what);
+  return inject != nullptr ? inject->length : std::get<ThrottleApi>(event.what).length;
 }
 
 /// Plays schedules and holds them against the checks that count.
@@ -86,15 +102,41 @@ bool share_a_check(const std::vector<CheckResult>& a, const std::vector<CheckRes
 
 // --- shrinking ---------------------------------------------------------------------------------
 
+/// An added fault that is simpler in one place, the boldest first.
+std::vector<Event> softer(const Event& event) {
+  std::vector<Event> candidates;
+  const auto with = [&](auto change) { change(candidates.emplace_back(event)); };
+  const auto* inject = std::get_if<InjectFault>(&event.what);
+  if (inject != nullptr && inject->fault.kind != FaultKind::Errors) {
+    with([](Event& e) {
+      auto& fault = std::get<InjectFault>(e.what).fault;
+      const Percent share = fault.share;
+      fault = {};
+      fault.share = share;
+    });
+  }
+  if (inject != nullptr && inject->fault.burst > 0) {
+    with([](Event& e) { std::get<InjectFault>(e.what).fault.burst = 0; });
+  }
+  Event copy = event;
+  for (const auto length : kLengths) {
+    if (length_of(copy) && *length_of(copy) <= length) break;
+    with([length](Event& e) { length_of(e) = length; });
+  }
+  for (const double share : kShares) {
+    if (share_of(copy).value <= share) break;
+    with([share](Event& e) { share_of(e) = Percent{share}; });
+  }
+  for (const auto grid : kRoundTimes) {
+    if (event.at % grid == Duration{}) break;
+    with([grid](Event& e) { e.at -= e.at % grid; });
+  }
+  return candidates;
+}
+
 /// Schedules that are simpler than `events` in one place, the boldest first.
 std::vector<std::vector<Event>> simpler(const std::vector<Event>& events) {
   std::vector<std::vector<Event>> candidates;
-  const auto with = [&](std::size_t i, auto change) {
-    std::vector<Event> changed = events;
-    change(changed[i], std::get<InjectFault>(changed[i].what));
-    sort_by_time(changed);
-    candidates.push_back(std::move(changed));
-  };
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (!is_fault(events[i])) continue;
     candidates.push_back(events);
@@ -102,24 +144,10 @@ std::vector<std::vector<Event>> simpler(const std::vector<Event>& events) {
   }
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (!is_fault(events[i]) || !added(events[i])) continue;  // the file's own stay as they are
-    const InjectFault& inject = std::get<InjectFault>(events[i].what);
-    if (inject.fault.kind != FaultKind::Errors) {
-      with(i, [](Event&, InjectFault& f) {
-        f.fault.kind = FaultKind::Errors;
-        f.fault.latency.reset();
-      });
-    }
-    for (const auto length : kLengths) {
-      if (inject.length && *inject.length <= length) break;
-      with(i, [length](Event&, InjectFault& f) { f.length = length; });
-    }
-    for (const double share : kShares) {
-      if (inject.fault.share.value <= share) break;
-      with(i, [share](Event&, InjectFault& f) { f.fault.share = Percent{share}; });
-    }
-    for (const auto grid : kRoundTimes) {
-      if (events[i].at % grid == Duration{}) break;
-      with(i, [grid](Event& e, InjectFault&) { e.at -= e.at % grid; });
+    for (Event& event : softer(events[i])) {
+      candidates.push_back(events);
+      candidates.back()[i] = std::move(event);
+      sort_by_time(candidates.back());
     }
   }
   return candidates;
@@ -166,6 +194,28 @@ Attempt attempt_at(const scenario::Scenario& scenario, const ExploreOptions& opt
   return attempt;
 }
 
+InjectFault random_fault(std::string target, Random& random) {
+  InjectFault inject;
+  inject.target = std::move(target);
+  Fault& fault = inject.fault;
+  fault.kind = one_of(kKinds, random);
+  switch (fault.kind) {
+    case FaultKind::Unhealthy:
+      break;
+    case FaultKind::Crash:
+      fault.after = one_of(kCrashAfter, random);
+      break;
+    default:
+      fault.share = Percent{one_of(kShares, random)};
+      if (fault.kind == FaultKind::Slow) {
+        fault.latency = world::FixedLatency{one_of(kDelays, random)};
+      }
+      // A run of faulty requests needs room for the others: at most half of all are faulty.
+      if (fault.share.value <= 50 && random.below(4) == 0) fault.burst = one_of(kBursts, random);
+  }
+  return inject;
+}
+
 Status check_options(const scenario::Scenario& scenario, const ExploreOptions& options) {
   for (const std::string& target : options.targets) {
     if (!world::version_index(scenario.spec, target)) {
@@ -197,17 +247,16 @@ std::vector<Event> random_faults(const world::Spec& spec, const ExploreOptions& 
   std::vector<Event> events;
   const auto count = 1 + random.below(static_cast<std::uint64_t>(options.max_faults));
   for (std::uint64_t i = 0; i < count; ++i) {
-    InjectFault inject;
-    inject.target = targets[random.below(targets.size())];
-    inject.fault.kind = one_of(kKinds, random);
-    inject.fault.share = Percent{one_of(kShares, random)};
-    if (inject.fault.kind == FaultKind::Slow) {
-      inject.fault.latency = world::FixedLatency{one_of(kDelays, random)};
+    Event event;
+    if (options.targets.empty() && random.below(kThrottles) == 0) {
+      event.what = ThrottleApi{Percent{one_of(kShares, random)}, {}};
+    } else {
+      event.what = random_fault(targets[random.below(targets.size())], random);
     }
-    if (random.below(4) != 0) inject.length = one_of(kLengths, random);
+    if (random.below(4) != 0) length_of(event) = one_of(kLengths, random);
     const auto seconds = std::max<std::int64_t>(1, horizon / std::chrono::seconds{1});
-    const std::chrono::seconds at{random.below(static_cast<std::uint64_t>(seconds))};
-    events.push_back({at, std::move(inject), {}});
+    event.at = std::chrono::seconds{random.below(static_cast<std::uint64_t>(seconds))};
+    events.push_back(std::move(event));
   }
   sort_by_time(events);
   return events;

@@ -191,6 +191,7 @@ TEST_F(StudyCommands, ExploreFindsNothingWhereNothingIs) {
   a.paths = {kHealthy};
   a.checks = {"dropped-requests"};
   a.runs = 40;
+  a.max_faults = 0;  // a crash of the only canary task would drop requests
   a.out = folder_.path() + "/none.yaml";
   EXPECT_EQ(explore_scenario(a, play, out_, err_), kPassed) << out_.str();
   EXPECT_FALSE(std::filesystem::exists(a.out));
