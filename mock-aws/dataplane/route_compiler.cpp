@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "mock-aws/dataplane/discovery.h"
+#include "mock-aws/dataplane/node_policies.h"
 #include "mock-aws/dataplane/route_match.h"
 #include "mock-aws/services/appmesh/resource.h"
 #include "sim/traffic/retry.h"
@@ -29,9 +30,8 @@ struct Compiler {
   std::vector<Route> provided_by_node(const std::string& node) const;
   std::vector<Route> service_routes(const std::string& name, std::optional<int> port) const;
   Route route(const Resource& resource) const;
-  traffic::Target target(const std::string& node, std::uint32_t weight,
-                         std::optional<int> port) const;
-  void lower_timeouts(traffic::Timeouts& timeouts, const std::string& node) const;
+  traffic::Target target(const std::string& node, std::uint32_t weight, std::optional<int> port,
+                         const traffic::Timeouts& route_timeouts) const;
 };
 
 Route refuse(std::string name, int status, std::string reason) {
@@ -49,23 +49,6 @@ Route refuse(std::string name, int status, std::string reason) {
 
 // --- timeouts and retries ----------------------------------------------------------------------
 
-/// {"unit":"ms","value":250}; nullopt if it is not given.
-std::optional<Duration> duration_at(const Json& value,
-                                    std::initializer_list<std::string_view> path) {
-  const Json* given = at(value, path);
-  if (given == nullptr) return std::nullopt;
-  const std::int64_t amount = get_int(*given, "value");
-  if (get_string(*given, "unit", "ms") == "s") return std::chrono::seconds{amount};
-  return std::chrono::milliseconds{amount};
-}
-
-/// Zero means none, so any other limit is lower.
-Duration lower_limit(Duration a, Duration b) {
-  if (a == Duration::zero()) return b;
-  if (b == Duration::zero()) return a;
-  return std::min(a, b);
-}
-
 traffic::RetryPolicy retries_of(const Json& body) {
   const Json* policy = coalmine::find(body, "retryPolicy");
   if (policy == nullptr) return traffic::app_mesh_default_retries();
@@ -80,30 +63,30 @@ traffic::RetryPolicy retries_of(const Json& body) {
   return out;
 }
 
-/// The lower of the route's and the node listener's limits holds (App Mesh user guide).
-void Compiler::lower_timeouts(traffic::Timeouts& timeouts, const std::string& node) const {
-  const Resource* resource = app_mesh.find({mesh, Kind::VirtualNode, "", node});
-  if (resource == nullptr || listeners_of(resource->spec).empty()) return;
-  const Json& listener = listeners_of(resource->spec).front();
-  const std::string protocol = listener_protocol(listener);
-  timeouts.request = lower_limit(
-      timeouts.request,
-      duration_at(listener, {"timeout", protocol, "perRequest"}).value_or(kDefaultRequestTimeout));
-  timeouts.idle = lower_limit(
-      timeouts.idle,
-      duration_at(listener, {"timeout", protocol, "idle"}).value_or(kDefaultIdleTimeout));
+/// Requests to the first target have the route's timeouts; a target says where its own differ.
+void share_timeouts(Forward& forward) {
+  forward.timeouts = *forward.targets.front().timeouts;
+  for (traffic::Target& target : forward.targets) {
+    if (target.timeouts == forward.timeouts) target.timeouts.reset();
+  }
 }
 
 // --- routes of a virtual service ---------------------------------------------------------------
 
 traffic::Target Compiler::target(const std::string& node, std::uint32_t weight,
-                                 std::optional<int> port) const {
+                                 std::optional<int> port,
+                                 const traffic::Timeouts& route_timeouts) const {
   traffic::Target out;
   out.name = node;
   out.weight = weight;
   Discovery found = discover_instances(app_mesh, registry, mesh, node, port);
   out.instances = std::move(found.instances);
   out.unavailable = std::move(found.unavailable);
+  out.timeouts = route_timeouts;
+  if (const Json* listener = node_listener(app_mesh, mesh, node, port)) {
+    out.timeouts = lower_timeouts(route_timeouts, *listener);
+    set_policies(out, *listener);
+  }
   return out;
 }
 
@@ -129,16 +112,13 @@ Route Compiler::route(const Resource& resource) const {
   out.match = http_match(body.body->at("match"));
   Forward forward;
   forward.retry = retries_of(*body.body);
-  forward.timeouts.request =
-      duration_at(*body.body, {"timeout", "perRequest"}).value_or(kDefaultRequestTimeout);
-  forward.timeouts.idle =
-      duration_at(*body.body, {"timeout", "idle"}).value_or(kDefaultIdleTimeout);
+  const traffic::Timeouts timeouts = timeouts_of(at(*body.body, {"timeout"}));
   for (const Json& weighted : *at(*body.body, {"action", "weightedTargets"})) {
     const std::string node = get_string(weighted, "virtualNode");
     std::optional<int> port;
     if (const Json* given = coalmine::find(weighted, "port")) port = given->get<int>();
     const auto weight = static_cast<std::uint32_t>(get_int(weighted, "weight"));
-    traffic::Target next = target(node, weight, port);
+    traffic::Target next = target(node, weight, port, timeouts);
     // A node listed twice is one target with both weights, unless its ports differ.
     const auto same = std::find_if(forward.targets.begin(), forward.targets.end(),
                                    [&](const auto& t) { return t.name == next.name; });
@@ -147,9 +127,9 @@ Route Compiler::route(const Resource& resource) const {
       continue;
     }
     if (same != forward.targets.end()) next.name += fmt::format(":{}", port.value_or(0));
-    lower_timeouts(forward.timeouts, node);
     forward.targets.push_back(std::move(next));
   }
+  share_timeouts(forward);
   out.action = std::move(forward);
   return out;
 }
@@ -178,10 +158,8 @@ std::vector<Route> Compiler::provided_by_node(const std::string& node) const {
   route.name = node;
   Forward forward;
   forward.retry = traffic::app_mesh_default_retries();
-  forward.timeouts.request = kDefaultRequestTimeout;
-  forward.timeouts.idle = kDefaultIdleTimeout;
-  lower_timeouts(forward.timeouts, node);
-  forward.targets = {target(node, 1, std::nullopt)};
+  forward.targets = {target(node, 1, std::nullopt, timeouts_of(nullptr))};
+  share_timeouts(forward);
   route.action = std::move(forward);
   return {route};
 }

@@ -24,10 +24,6 @@
 
 namespace coalmine::mock {
 
-/// What App Mesh's Envoy does when nothing else is said (App Mesh user guide).
-inline constexpr Duration kDefaultRequestTimeout = std::chrono::seconds{15};
-inline constexpr Duration kDefaultIdleTimeout = std::chrono::seconds{300};
-
 /// Rises whenever compile_virtual_gateway() may give another table: when to compile anew.
 std::uint64_t data_plane_revision(const AppMesh& app_mesh, const InstanceRegistry& registry);
 
@@ -39,8 +35,9 @@ std::uint64_t data_plane_revision(const AppMesh& app_mesh, const InstanceRegistr
 /// longest prefix. What cannot be served is kept and says why: a target without instances in
 /// `unavailable`, a service without provider as a 503, a tcp or gRPC route as a 501.
 ///
-/// A request has one timeout, so that of a route to nodes with different listener timeouts is
-/// the lowest of all. `scheme`, TLS, connection pools and health checks have no effect.
+/// A request's timeouts are the lower ones of its route and its node's listener; outlier detection,
+/// connection pool and health check are those of the node's listener. `scheme` and TLS have no
+/// effect.
 /// Error: the mesh has no such gateway (the message lists those it has).
 Result<traffic::RouteTable> compile_virtual_gateway(const AppMesh& app_mesh,
                                                     const InstanceRegistry& registry,

@@ -7,6 +7,15 @@ namespace coalmine::traffic {
 OutlierState::OutlierState(OutlierPolicy policy, std::size_t instances)
     : policy_(policy), hosts_(instances) {}
 
+void OutlierState::rearrange(OutlierPolicy policy, std::span<const std::size_t> origin) {
+  std::vector<Host> hosts;
+  for (const std::size_t i : origin) hosts.push_back(i < hosts_.size() ? hosts_[i] : Host{});
+  policy_ = policy;
+  hosts_ = std::move(hosts);
+  ejected_ = static_cast<std::size_t>(
+      std::count_if(hosts_.begin(), hosts_.end(), [](const Host& host) { return host.ejected; }));
+}
+
 bool OutlierState::may_eject() const {
   if (ejected_ == 0 && policy_.always_eject_one) return true;
   return (ejected_ + 1) * 100 <=
@@ -14,8 +23,10 @@ bool OutlierState::may_eject() const {
 }
 
 Duration OutlierState::ejection_time(const Host& host) const {
-  return std::min(policy_.base_ejection * std::max(host.ejections, 1),
-                  std::max(policy_.max_ejection, policy_.base_ejection));
+  const Duration cap = std::max(policy_.max_ejection, policy_.base_ejection);
+  const std::int64_t times = std::max(host.ejections, 1);
+  if (times > cap / policy_.base_ejection) return cap;  // the product might overflow
+  return std::min(policy_.base_ejection * times, cap);
 }
 
 bool OutlierState::record(std::size_t instance, bool error, TimePoint now) {

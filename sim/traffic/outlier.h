@@ -1,28 +1,23 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sim/core/time.h"
+#include "sim/traffic/target_policy.h"
 
 namespace coalmine::traffic {
-
-/// Outlier detection of a target (Envoy's names and defaults; App Mesh sets maxServerErrors,
-/// interval, baseEjectionDuration and maxEjectionPercent).
-struct OutlierPolicy {
-  int consecutive_errors = 5;  ///< 5xx answers and local failures; 0: off
-  Duration interval = std::chrono::seconds{10};
-  Duration base_ejection = std::chrono::seconds{30};
-  Duration max_ejection = std::chrono::seconds{300};
-  int max_ejection_percent = 10;
-  bool always_eject_one = true;  ///< App Mesh and Envoy before 1.31
-};
 
 /// Which instances of one target are ejected. Time is handed in; the owner asks in the order
 /// things happened.
 class OutlierState {
  public:
   OutlierState(OutlierPolicy policy, std::size_t instances);
+
+  /// From now on there are `origin.size()` instances: number i is what number origin[i] was, or
+  /// new if there is no such one. An ejection goes on; its length follows the new policy.
+  void rearrange(OutlierPolicy policy, std::span<const std::size_t> origin);
 
   /// An attempt on `instance` ended; `error` for a 5xx or no answer. True if it was ejected now.
   bool record(std::size_t instance, bool error, TimePoint now);

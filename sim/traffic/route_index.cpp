@@ -1,6 +1,7 @@
 #include "sim/traffic/route_index.h"
 
 #include <algorithm>
+#include <map>
 
 #include "sim/core/check.h"
 
@@ -20,6 +21,17 @@ const ForwardIndex* find_forward(const RouteIndex* index, std::string_view liste
   return nullptr;
 }
 
+bool same_cluster(const Target& a, const Target& b) {
+  return a.name == b.name && a.instances == b.instances && a.outlier == b.outlier &&
+         a.pool == b.pool && a.health_check == b.health_check && a.panic_percent == b.panic_percent;
+}
+
+// Envoy ignores a per-try timeout that is not below the request's (router filter, timeouts).
+Duration per_try_timeout(const RetryPolicy& retry, const Timeouts& timeouts) {
+  if (timeouts.request > Duration{} && retry.per_try_timeout >= timeouts.request) return {};
+  return retry.per_try_timeout;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const RouteIndex>> RouteIndex::compile(Snapshot table,
@@ -32,7 +44,27 @@ Result<std::shared_ptr<const RouteIndex>> RouteIndex::compile(Snapshot table,
     TRY(auto routes, index->compile_routes(listener.routes, listener, "", previous, options));
     index->listeners_.push_back({&listener, std::move(routes)});
   }
+  index->shorten_cluster_names();
   return index;
+}
+
+std::size_t RouteIndex::cluster_of(const Target& target, const ForwardIndex& forward) {
+  const EmptyPolicy empty = forward.forward->empty;
+  for (std::size_t i = 0; i < clusters_.size(); ++i) {
+    if (clusters_[i].empty == empty && same_cluster(*clusters_[i].target, target)) return i;
+  }
+  std::string name = fmt::format("{}@{}/{}", target.name, forward.listener, forward.route_name);
+  clusters_.push_back({std::move(name), &target, empty});
+  return clusters_.size() - 1;
+}
+
+// A name that only one target has is enough; the others must not change places when one goes.
+void RouteIndex::shorten_cluster_names() {
+  std::map<std::string_view, int> uses;
+  for (const ClusterIndex& cluster : clusters_) ++uses[cluster.target->name];
+  for (ClusterIndex& cluster : clusters_) {
+    if (uses[cluster.target->name] == 1) cluster.name = cluster.target->name;
+  }
 }
 
 Result<std::vector<RouteEntry>> RouteIndex::compile_routes(const std::vector<Route>& routes,
@@ -71,6 +103,9 @@ Result<std::unique_ptr<ForwardIndex>> RouteIndex::compile_forward(const Forward&
     TargetIndex entry;
     entry.target = &target;
     entry.id = target_count_++;
+    entry.cluster = cluster_of(target, *out);
+    entry.timeouts = target.timeouts.value_or(forward.timeouts);
+    entry.per_try = per_try_timeout(forward.retry, entry.timeouts);
     for (const Instance& instance : target.instances) {
       if (instance.healthy) entry.usable.push_back(&instance);
     }

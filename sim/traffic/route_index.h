@@ -21,7 +21,20 @@ struct TargetIndex {
   const Target* target = nullptr;
   /// The healthy instances; all of them if none is healthy and the forward fails open.
   std::vector<const Instance*> usable;
-  std::size_t id = 0;  ///< dense over the whole table, for per-target state of the caller
+  std::size_t id = 0;       ///< dense over the whole table, for per-target state of the caller
+  std::size_t cluster = 0;  ///< in RouteIndex::clusters()
+  Timeouts timeouts;        ///< the target's own or its route's
+  Duration per_try{};       ///< zero: none, or it would not end before the request's timeout
+};
+
+/// A target as something to connect to (Envoy's cluster). Targets of one name with the same
+/// instances and policies are one cluster, whatever routes lead there: a virtual node behind two
+/// routes has one set of connections and is ejected once.
+struct ClusterIndex {
+  /// The target's name; with "@LISTENER/ROUTE" if differing targets share it.
+  std::string name;
+  const Target* target = nullptr;
+  EmptyPolicy empty = EmptyPolicy::Refuse;
 };
 
 struct ForwardIndex {
@@ -96,6 +109,7 @@ class RouteIndex {
   /// Every forward of the table, in order.
   const std::vector<const ForwardIndex*>& forwards() const { return forwards_; }
   std::size_t target_count() const { return target_count_; }
+  const std::vector<ClusterIndex>& clusters() const { return clusters_; }
 
  private:
   Result<std::vector<RouteEntry>> compile_routes(const std::vector<Route>& routes,
@@ -108,7 +122,11 @@ class RouteIndex {
 
   Snapshot table_;
   std::vector<ListenerIndex> listeners_;
+  std::size_t cluster_of(const Target& target, const ForwardIndex& forward);
+  void shorten_cluster_names();
+
   std::vector<const ForwardIndex*> forwards_;
+  std::vector<ClusterIndex> clusters_;
   std::size_t target_count_ = 0;
 };
 
@@ -126,7 +144,8 @@ struct LocalReply {
   std::string body;
   std::string reason;     ///< for x-coalmine-reason: what exactly is missing
   std::string location;   ///< of redirects
-  std::string_view flag;  ///< Envoy's response flag: NR, UH, ...
+  std::string_view flag;  ///< Envoy's response flag: NR, UH, ...; a literal
+  bool overloaded = false;  ///< say so in x-envoy-overloaded
 };
 
 /// The answer to a decision that does not forward. `scheme` and `port` are the listener's.

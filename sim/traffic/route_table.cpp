@@ -26,6 +26,34 @@ Status check_instance(const Instance& instance, const std::string& place) {
   return {};
 }
 
+Status check_timeouts(const Timeouts& timeouts, const std::string& place) {
+  if (timeouts.request < Duration{} || timeouts.idle < Duration{}) {
+    return error("{}.timeouts: must not be negative", place);
+  }
+  return {};
+}
+
+Status check_policies(const Target& target, const std::string& place) {
+  if (target.timeouts) TRY_STATUS(check_timeouts(*target.timeouts, place));
+  if (const auto& outlier = target.outlier) {
+    if (outlier->interval <= Duration{} || outlier->base_ejection <= Duration{} ||
+        outlier->max_ejection < Duration{}) {
+      return error("{}.outlier: interval and base_ejection must be above 0", place);
+    }
+  }
+  if (const auto& check = target.health_check) {
+    if (check->interval <= Duration{} || check->timeout <= Duration{}) {
+      return error("{}.health_check: interval and timeout must be above 0", place);
+    }
+    if (!check->path.starts_with('/') ||
+        check->path.find_first_of(std::string_view(" \r\n\0", 4)) != std::string::npos) {
+      return error("{}.health_check.path: \"{}\" must begin with / and hold no blanks", place,
+                   check->path);
+    }
+  }
+  return {};
+}
+
 Status check_forward(const Forward& forward, Dialect dialect, const std::string& place) {
   if (forward.targets.empty() || forward.targets.size() > kMaxTargets) {
     return error("{}.targets: has {} targets, allowed are 1 to {}", place, forward.targets.size(),
@@ -42,6 +70,7 @@ Status check_forward(const Forward& forward, Dialect dialect, const std::string&
     for (std::size_t k = 0; k < target.instances.size(); ++k) {
       TRY_STATUS(check_instance(target.instances[k], fmt::format("{}.instances[{}]", here, k)));
     }
+    TRY_STATUS(check_policies(target, here));
   }
   const std::uint64_t total = total_weight(forward.targets);
   if (total > kMaxTotalWeight) {
@@ -55,9 +84,7 @@ Status check_forward(const Forward& forward, Dialect dialect, const std::string&
   if (forward.retry.max_retries < 0 || forward.retry.per_try_timeout < Duration{}) {
     return error("{}.retry: counts and times must not be negative", place);
   }
-  if (forward.timeouts.request < Duration{} || forward.timeouts.idle < Duration{}) {
-    return error("{}.timeouts: must not be negative", place);
-  }
+  TRY_STATUS(check_timeouts(forward.timeouts, place));
   if (const auto retry = parse_retry_conditions(forward.retry.on); !retry) {
     return error("{}.retry.on: {}", place, retry.error().message);
   }

@@ -21,6 +21,7 @@
 #include "sim/core/json.h"
 #include "sim/core/result.h"
 #include "sim/core/time.h"
+#include "sim/traffic/target_policy.h"
 
 namespace coalmine::traffic {
 
@@ -36,6 +37,12 @@ struct Instance {
   bool operator==(const Instance&) const = default;
 };
 
+struct Timeouts {
+  Duration request = std::chrono::seconds{15};  ///< whole request, retries included; zero: none
+  Duration idle{};                              ///< without a byte in either direction; zero: none
+  bool operator==(const Timeouts&) const = default;
+};
+
 /// A version behind a route: an App Mesh virtual node or an ALB target group.
 struct Target {
   std::string name;          ///< the virtual node's or target group's name
@@ -44,6 +51,13 @@ struct Target {
   /// Why there are no instances, for the 503's reason header:
   /// "cloud map service v1.app.local is not registered".
   std::string unavailable;
+  std::optional<Timeouts> timeouts;  ///< instead of the route's, for requests that go here
+  std::optional<OutlierPolicy> outlier;
+  PoolLimits pool;
+  std::optional<HealthCheck> health_check;
+  /// Below this share of usable ones among the instances that count as members, all of them take
+  /// requests; 0: never.
+  int panic_percent = kDefaultPanicPercent;
   bool operator==(const Target&) const = default;
 };
 
@@ -87,14 +101,8 @@ struct Rewrite {
 struct RetryPolicy {
   std::vector<std::string> on;  ///< Envoy's names: 5xx, gateway-error, reset, connect-failure, ...
   int max_retries = 0;
-  Duration per_try_timeout{};  ///< zero: none
+  Duration per_try_timeout{};  ///< zero: none; ignored if not below the request's (Envoy)
   bool operator==(const RetryPolicy&) const = default;
-};
-
-struct Timeouts {
-  Duration request = std::chrono::seconds{15};  ///< whole request, retries included; zero: none
-  Duration idle{};                              ///< zero: none
-  bool operator==(const Timeouts&) const = default;
 };
 
 struct Stickiness {

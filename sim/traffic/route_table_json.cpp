@@ -1,152 +1,13 @@
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
-#include "sim/core/units.h"
+#include "sim/traffic/json_reader.h"
 #include "sim/traffic/route_index.h"
 #include "sim/traffic/route_table.h"
+#include "sim/traffic/target_json.h"
 
-// Reading is strict: every object is taken apart through a Reader, which knows its JSON path,
-// complains about a member of the wrong type and, at the end, about members nobody asked for.
 namespace coalmine::traffic {
 namespace {
-
-class Reader {
- public:
-  static Result<Reader> object(const Json& json, std::string path) {
-    if (!json.is_object()) return error("{}: is {}, must be an object", path, json.type_name());
-    return Reader(json, std::move(path));
-  }
-
-  const std::string& path() const { return path_; }
-  std::string path_of(std::string_view key) const {
-    return path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key);
-  }
-
-  /// The member, or null; it counts as known from now on.
-  const Json* take(std::string_view key) {
-    known_.emplace_back(key);
-    const auto it = json_->find(key);
-    return it == json_->end() ? nullptr : &*it;
-  }
-
-  Status read(std::string_view key, std::string& out) {
-    const Json* value = take(key);
-    if (value == nullptr) return {};
-    if (!value->is_string()) {
-      return error("{}: is {}, must be a string", path_of(key), value->type_name());
-    }
-    out = value->get<std::string>();
-    return {};
-  }
-  Status read(std::string_view key, std::optional<std::string>& out) {
-    if (!json_->contains(key)) {
-      known_.emplace_back(key);
-      return {};
-    }
-    out.emplace();
-    return read(key, *out);
-  }
-  Status read(std::string_view key, bool& out) {
-    const Json* value = take(key);
-    if (value == nullptr) return {};
-    if (!value->is_boolean()) {
-      return error("{}: is {}, must be true or false", path_of(key), value->type_name());
-    }
-    out = value->get<bool>();
-    return {};
-  }
-  template <typename Int>
-  Status read(std::string_view key, Int& out, std::int64_t low, std::uint64_t high) {
-    const Json* value = take(key);
-    if (value == nullptr) return {};
-    // values made in memory may be signed though they are not negative
-    const bool negative = value->is_number_integer() && !value->is_number_unsigned() &&
-                          value->get<std::int64_t>() < 0;
-    const bool fits = value->is_number_integer() &&
-                      (negative ? value->get<std::int64_t>() >= low
-                                : value->get<std::uint64_t>() <= high &&
-                                      (low <= 0 || value->get<std::int64_t>() >= low));
-    if (!fits) {
-      return error("{}: is {}, allowed is a whole number from {} to {}", path_of(key),
-                   value->dump(-1, ' ', false, Json::error_handler_t::replace), low, high);
-    }
-    out = value->get<Int>();
-    return {};
-  }
-  Status read(std::string_view key, Duration& out) {
-    std::string text;
-    const bool given = json_->contains(key);
-    TRY_STATUS(read(key, text));
-    if (!given) return {};
-    const auto duration = parse_duration(text);
-    if (!duration) return error("{}: {}", path_of(key), duration.error().message);
-    out = *duration;
-    return {};
-  }
-  Status read(std::string_view key, std::vector<std::string>& out) {
-    return each(key, [&](const Json& item, const std::string& path) -> Status {
-      if (!item.is_string()) return error("{}: is {}, must be a string", path, item.type_name());
-      out.push_back(item.get<std::string>());
-      return {};
-    });
-  }
-  template <typename Enum, std::size_t N>
-  Status read(std::string_view key, Enum& out,
-              const std::pair<std::string_view, Enum> (&names)[N]) {
-    std::string text;
-    const bool given = json_->contains(key);
-    TRY_STATUS(read(key, text));
-    if (!given) return {};
-    std::string allowed;
-    for (const auto& [name, value] : names) {
-      if (name == text) {
-        out = value;
-        return {};
-      }
-      allowed += fmt::format("{}\"{}\"", allowed.empty() ? "" : ", ", name);
-    }
-    return error("{}: is \"{}\", allowed is {}", path_of(key), text, allowed);
-  }
-
-  /// Calls `f(item, path)` for every item of an array member; a missing member is an empty one.
-  template <typename F>
-  Status each(std::string_view key, F&& f) {
-    const Json* value = take(key);
-    if (value == nullptr) return {};
-    if (!value->is_array()) {
-      return error("{}: is {}, must be an array", path_of(key), value->type_name());
-    }
-    for (std::size_t i = 0; i < value->size(); ++i) {
-      TRY_STATUS(f((*value)[i], fmt::format("{}[{}]", path_of(key), i)));
-    }
-    return {};
-  }
-
-  Status require(std::string_view key) const {
-    if (!json_->contains(key)) return error("{}: is missing", path_of(key));
-    return {};
-  }
-
-  /// Errors on a member that was never taken.
-  Status done() const {
-    for (const auto& [key, value] : json_->items()) {
-      if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-      std::string allowed;
-      for (const std::string& name : known_) {
-        allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", name);
-      }
-      return error("{}: is not known, allowed here: {}", path_of(key), allowed);
-    }
-    return {};
-  }
-
- private:
-  Reader(const Json& json, std::string path) : json_(&json), path_(std::move(path)) {}
-  const Json* json_;
-  std::string path_;
-  std::vector<std::string> known_;
-};
 
 constexpr std::pair<std::string_view, Dialect> kDialects[] = {{"envoy", Dialect::Envoy},
                                                               {"alb", Dialect::Alb}};
@@ -160,14 +21,6 @@ constexpr std::pair<std::string_view, StringMatch::Kind> kTextKinds[] = {
     {"suffix", StringMatch::Kind::Suffix},
     {"regex", StringMatch::Kind::Regex},
     {"wildcard", StringMatch::Kind::Wildcard}};
-
-template <typename Enum, std::size_t N>
-std::string name_of(Enum value, const std::pair<std::string_view, Enum> (&names)[N]) {
-  for (const auto& [name, candidate] : names) {
-    if (candidate == value) return std::string(name);
-  }
-  return {};
-}
 
 // --- reading ---------------------------------------------------------------------------------
 
@@ -273,53 +126,11 @@ Result<RouteMatch> read_match(const Json& json, const std::string& path) {
   return out;
 }
 
-Result<Instance> read_instance(const Json& json, const std::string& path) {
-  Instance out;
-  if (json.is_string()) {
-    const std::string text = json.get<std::string>();
-    const std::size_t colon = text.rfind(':');
-    const std::string_view port =
-        colon == std::string::npos ? std::string_view{} : std::string_view(text).substr(colon + 1);
-    const auto [end, failure] = std::from_chars(port.data(), port.data() + port.size(), out.port);
-    if (port.empty() || failure != std::errc{} || end != port.data() + port.size()) {
-      return error("{}: \"{}\" must be ADDRESS:PORT", path, text);
-    }
-    out.id = text;
-    out.address = text.substr(0, colon);
-    return out;
-  }
-  TRY(Reader reader, Reader::object(json, path));
-  TRY_STATUS(reader.require("address"));
-  TRY_STATUS(reader.require("port"));
-  TRY_STATUS(reader.read("id", out.id));
-  TRY_STATUS(reader.read("address", out.address));
-  TRY_STATUS(reader.read("port", out.port, 1, 65535));
-  TRY_STATUS(reader.read("healthy", out.healthy));
-  TRY_STATUS(reader.done());
-  return out;
-}
-
-Result<Target> read_target(const Json& json, const std::string& path) {
-  TRY(Reader reader, Reader::object(json, path));
-  Target out;
-  TRY_STATUS(reader.require("name"));
-  TRY_STATUS(reader.read("name", out.name));
-  TRY_STATUS(reader.read("weight", out.weight, 0, 4294967295));
-  TRY_STATUS(reader.each("instances", [&](const Json& item, const std::string& at) -> Status {
-    TRY(Instance instance, read_instance(item, at));
-    out.instances.push_back(std::move(instance));
-    return {};
-  }));
-  TRY_STATUS(reader.read("unavailable", out.unavailable));
-  TRY_STATUS(reader.done());
-  return out;
-}
-
 /// The members of a forward stand in the route itself.
 Result<Forward> read_forward(Reader& route) {
   Forward out;
   TRY_STATUS(route.each("targets", [&](const Json& item, const std::string& path) -> Status {
-    TRY(Target target, read_target(item, path));
+    TRY(Target target, target_from_json(item, path));
     out.targets.push_back(std::move(target));
     return {};
   }));
@@ -333,10 +144,7 @@ Result<Forward> read_forward(Reader& route) {
     TRY_STATUS(reader.done());
   }
   if (const Json* json = route.take("timeouts")) {
-    TRY(Reader reader, Reader::object(*json, route.path_of("timeouts")));
-    TRY_STATUS(reader.read("request", out.timeouts.request));
-    TRY_STATUS(reader.read("idle", out.timeouts.idle));
-    TRY_STATUS(reader.done());
+    TRY(out.timeouts, read_timeouts(*json, route.path_of("timeouts")));
   }
   if (const Json* json = route.take("stickiness")) {
     TRY(Reader reader, Reader::object(*json, route.path_of("stickiness")));
@@ -487,28 +295,10 @@ Json write(const RouteMatch& match) {
   return out;
 }
 
-Json write(const Target& target) {
-  Json out = {{"name", target.name}, {"weight", target.weight}};
-  Json instances = Json::array();
-  for (const Instance& i : target.instances) {
-    const std::string address = fmt::format("{}:{}", i.address, i.port);
-    if (i.healthy && i.id == address) {
-      instances.push_back(address);
-      continue;
-    }
-    Json item = {{"id", i.id}, {"address", i.address}, {"port", i.port}};
-    if (!i.healthy) item["healthy"] = false;
-    instances.push_back(std::move(item));
-  }
-  out["instances"] = std::move(instances);
-  if (!target.unavailable.empty()) out["unavailable"] = target.unavailable;
-  return out;
-}
-
 void write_into(Json& route, const Forward& forward) {
   const Forward plain;
   Json targets = Json::array();
-  for (const Target& target : forward.targets) targets.push_back(write(target));
+  for (const Target& target : forward.targets) targets.push_back(target_to_json(target));
   route["targets"] = std::move(targets);
   if (forward.selection != plain.selection) {
     route["selection"] = name_of(forward.selection, kSelections);
@@ -519,10 +309,7 @@ void write_into(Json& route, const Forward& forward) {
                       {"max_retries", forward.retry.max_retries},
                       {"per_try_timeout", to_string(forward.retry.per_try_timeout)}};
   }
-  if (forward.timeouts != plain.timeouts) {
-    route["timeouts"] = {{"request", to_string(forward.timeouts.request)},
-                         {"idle", to_string(forward.timeouts.idle)}};
-  }
+  if (forward.timeouts != plain.timeouts) route["timeouts"] = timeouts_to_json(forward.timeouts);
   if (forward.stickiness != plain.stickiness) {
     route["stickiness"] = {{"duration", to_string(forward.stickiness.duration)}};
   }

@@ -80,6 +80,16 @@ class Compile : public testing::Test {
                             {"routeName", names.route},
                             {"spec", {{"httpRoute", http}}}});
   }
+  /// Gives the only listener of a node more members.
+  void listener_of(const std::string& node, const char* host, const Json& more,
+                   const char* protocol = "http") {
+    Json listeners = lab.listeners(9000, protocol);
+    listeners[0].update(more);
+    lab.put("UpdateVirtualNode",
+            {{"virtualNodeName", node},
+             {"spec",
+              {{"serviceDiscovery", {{"dns", {{"hostname", host}}}}}, {"listeners", listeners}}}});
+  }
   MeshLab lab;
   test::Names names = test::console_names();
 };
@@ -172,6 +182,49 @@ TEST_F(Compile, LowerTimeoutWins) {
   EXPECT_EQ(request(), 60s) << "0 is no limit";
   update_route(one, {{"timeout", {{"perRequest", {{"unit", "ms"}, {"value", 250}}}}}});
   EXPECT_EQ(request(), 250ms);
+}
+
+TEST_F(Compile, EveryNodeHasItsOwnTimeouts) {
+  lab.ten_steps(names, "127.0.0.1", "127.0.0.2");
+  listener_of(names.node2, "127.0.0.2",
+              {{"timeout", {{"http", {{"idle", {{"unit", "s"}, {"value", 7}}}}}}}});
+  const auto forward = first_forward(lab.compile(names.gateway));
+  EXPECT_EQ(forward.timeouts, (traffic::Timeouts{15s, 300s}));
+  EXPECT_EQ(forward.targets[0].timeouts, std::nullopt);
+  EXPECT_EQ(forward.targets[1].timeouts, (traffic::Timeouts{15s, 7s}));
+}
+
+TEST_F(Compile, OutlierDetectionPoolAndHealthCheckAreTheListeners) {
+  lab.ten_steps(names, "127.0.0.1", "127.0.0.2");
+  listener_of(names.node2, "127.0.0.2", Json::parse(R"({
+      "outlierDetection": {"maxServerErrors": 3, "interval": {"unit": "s", "value": 4},
+                           "baseEjectionDuration": {"unit": "ms", "value": 500},
+                           "maxEjectionPercent": 60},
+      "connectionPool": {"http": {"maxConnections": 10, "maxPendingRequests": 4}},
+      "healthCheck": {"protocol": "http", "path": "/ping", "healthyThreshold": 2,
+                      "unhealthyThreshold": 3, "intervalMillis": 5000, "timeoutMillis": 2000}})"));
+  const auto targets = first_forward(lab.compile(names.gateway)).targets;
+  EXPECT_EQ(targets[0].outlier, std::nullopt);
+  EXPECT_EQ(targets[0].pool, traffic::PoolLimits{}) << "no limits (App Mesh's Envoy defaults)";
+  traffic::OutlierPolicy outlier;
+  outlier.consecutive_errors = 3;
+  outlier.interval = 4s;
+  outlier.base_ejection = 500ms;
+  outlier.max_ejection_percent = 60;
+  EXPECT_EQ(targets[1].outlier, outlier);
+  EXPECT_EQ(targets[1].pool, (traffic::PoolLimits{10, 4, traffic::PoolLimits::kNone}));
+  using traffic::HealthCheck;
+  EXPECT_EQ(targets[1].health_check,
+            (HealthCheck{HealthCheck::Protocol::Http, "/ping", 0, 5s, 2s, 2, 3}));
+}
+
+// Requests of an HTTP/2 node never wait; over HTTP/1.1 each of them has a connection.
+TEST_F(Compile, RequestLimitOfAnHttp2NodeLimitsConnections) {
+  lab.ten_steps(names, "127.0.0.1", "127.0.0.2");
+  listener_of(names.node2, "127.0.0.2", {{"connectionPool", {{"http2", {{"maxRequests", 5}}}}}},
+              "http2");
+  EXPECT_EQ(first_forward(lab.compile(names.gateway)).targets[1].pool,
+            (traffic::PoolLimits{5, 0, traffic::PoolLimits::kNone}));
 }
 
 TEST_F(Compile, RetryPolicyReplacesTheDefault) {

@@ -90,6 +90,28 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"BadDuration",
                 table_with(R"({"targets":[{"name":"a"}],"timeouts":{"request":"15"}})"),
                 "timeouts.request"},
+        BadCase{
+            "OutlierPercent",
+            table_with(R"({"targets":[{"name":"a","outlier":{"max_ejection_percent":101}}]})"),
+            "targets[0].outlier.max_ejection_percent: is 101, allowed is a whole number from 0"},
+        BadCase{"OutlierUnknown",
+                table_with(R"({"targets":[{"name":"a","outlier":{"percent":1}}]})"),
+                "targets[0].outlier.percent: is not known"},
+        BadCase{"OutlierNeverSwept",
+                table_with(R"({"targets":[{"name":"a","outlier":{"interval":"0s"}}]})"),
+                "targets[0].outlier: interval and base_ejection must be above 0"},
+        BadCase{"NoConnection",
+                table_with(R"({"targets":[{"name":"a","pool":{"max_connections":0}}]})"),
+                "targets[0].pool.max_connections: is 0, allowed is a whole number from 1"},
+        BadCase{"CheckWithoutPath",
+                table_with(R"({"targets":[{"name":"a","health_check":{"path":"ping"}}]})"),
+                "health_check.path: \"ping\" must begin with /"},
+        BadCase{"CheckThatSmuggles",
+                table_with(R"({"targets":[{"name":"a","health_check":{"path":"/ HTTP/1.1"}}]})"),
+                "must begin with / and hold no blanks"},
+        BadCase{"TargetTimeout",
+                table_with(R"({"targets":[{"name":"a","timeouts":{"request":"-1s"}}]})"),
+                "targets[0].timeouts"},
         BadCase{"BadSelection", table_with(R"({"targets":[{"name":"a"}],"selection":"rr"})"),
                 "is \"rr\", allowed is \"random\", \"exact\""},
         BadCase{
@@ -147,6 +169,24 @@ class Maker {
     for (auto& f : out) f = {word(), string_matches()};
     return out;
   }
+  Duration some_time() { return std::chrono::milliseconds(1 + random_.below(100'000)); }
+  void policies(Target& target) {
+    const auto count = [&] { return static_cast<int>(1 + random_.below(9)); };
+    if (random_.below(3) == 0) target.timeouts = {some_time(), some_time()};
+    if (random_.below(3) == 0) {
+      target.outlier = {count(), some_time(), some_time(), some_time(), count(), false};
+    }
+    if (random_.below(3) == 0) {
+      target.pool = {static_cast<std::uint32_t>(count()), 0, static_cast<std::uint32_t>(count())};
+    }
+    if (random_.below(3) == 0) {
+      const auto protocol =
+          random_.below(2) ? HealthCheck::Protocol::Tcp : HealthCheck::Protocol::Http;
+      target.health_check = {protocol,    "/" + word(), count(), some_time(),
+                             some_time(), count(),      count()};
+    }
+    if (random_.below(3) == 0) target.panic_percent = count();
+  }
   Forward forward() {
     Forward out;
     const auto n = 1 + random_.below(4);
@@ -160,6 +200,7 @@ class Maker {
                                     "10.0.0.1", port, random_.below(3) != 0});
       }
       if (target.instances.empty()) target.unavailable = word();
+      policies(target);
       out.targets.push_back(std::move(target));
     }
     out.selection = random_.below(2) ? Selection::Exact : Selection::Random;
