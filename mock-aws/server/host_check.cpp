@@ -63,7 +63,8 @@ bool host_allowed(std::string_view host, const HostPolicy& policy) {
     host.remove_prefix(kPrefix.size());
   }
   if (is_loopback(host) || net::same_name(host, policy.bind_host)) return true;
-  if (!is_loopback(policy.bind_host) && is_address(host)) return true;
+  const bool single_label = !host.empty() && host.find_first_of(".:") == std::string_view::npos;
+  if (!is_loopback(policy.bind_host) && (is_address(host) || single_label)) return true;
   return std::any_of(policy.allowed.begin(), policy.allowed.end(),
                      [host](const std::string& name) { return net::same_name(host, name); });
 }
@@ -73,8 +74,10 @@ std::string why_not_allowed(const net::Request& request, const HostPolicy& polic
   if (!host_allowed(host, policy)) {
     return fmt::format(
         "this endpoint does not answer to the name \"{}\": it may come from a hostile web page. "
-        "Use 127.0.0.1 or localhost{}",
-        host, policy.bind_host.empty() ? "" : ", or " + policy.bind_host);
+        "Use 127.0.0.1 or localhost{}, or start it with --allow-host {}",
+        host,
+        policy.bind_host.empty() || policy.bind_host == "0.0.0.0" ? "" : ", or " + policy.bind_host,
+        host.empty() ? "NAME" : without_port(host));
   }
   const std::string* origin = request.headers.find("Origin");
   if (origin == nullptr) return "";

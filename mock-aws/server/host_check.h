@@ -16,8 +16,9 @@ struct HostPolicy {
 };
 
 /// `host` is HOST[:PORT]. Allowed: localhost and *.localhost, 127.0.0.0/8, ::1, the bind host,
-/// what the policy adds, any IP address when bound beyond loopback, and each with "data-" before
-/// it, which AWS SDKs do for Cloud Map.
+/// what the policy adds, and each with "data-" before it, which AWS SDKs do for Cloud Map. Bound
+/// beyond loopback also any IP address, and names without a dot, as services have in a compose
+/// file or a Kubernetes namespace: nobody can register such a name for a hostile page.
 bool host_allowed(std::string_view host, const HostPolicy& policy);
 
 /// Empty if Host and, when there is one, Origin are allowed; else what to tell the client.

@@ -19,6 +19,9 @@ std::string sample_app_beside(const std::string& program) {
 
 void declare(Options& options, MockOptions& mock) {
   options.text("--host", mock.host, "address to listen on (default 127.0.0.1)");
+  options.texts("--allow-host", mock.allowed_hosts,
+                "a further name that clients call the endpoint by; repeatable. Loopback names "
+                "are allowed, beyond loopback also addresses and names without a dot");
   options.integer("--port", mock.port, 0, 65535,
                   "port of the AWS endpoint; 0 picks a free one (0 to 65535, default 4566)");
   options.choice("--driver", mock.driver, {"process", "simulated"},
@@ -42,6 +45,7 @@ void declare(Options& options, MockOptions& mock) {
 Result<mock::CloudServerOptions> to_server_options(const MockOptions& options) {
   mock::CloudServerOptions cloud;
   cloud.server.host = options.host;
+  cloud.server.allowed_hosts = options.allowed_hosts;
   cloud.server.port = static_cast<int>(options.port);
   cloud.server.manual_clock = options.clock == "manual";
   cloud.server.speed = options.speed;

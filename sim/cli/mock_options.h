@@ -17,6 +17,7 @@ struct MockOptions {
   double speed = 1;
   long long seed = 1;
   bool verify_signatures = false;
+  std::vector<std::string> allowed_hosts;
   std::vector<std::string> images;
   std::string persist;
 };

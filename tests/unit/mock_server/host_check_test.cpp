@@ -20,12 +20,15 @@ TEST(HostCheck, LoopbackNamesAreAllowed) {
 }
 
 TEST(HostCheck, TheConfiguredNamesAreAllowed) {
-  const HostPolicy policy{"0.0.0.0", {"coalmine"}};
-  for (const char* host :
-       {"coalmine:4566", "Coalmine", "10.0.0.1:4566", "[fe80::1]:1", "0.0.0.0"}) {
+  const HostPolicy policy{"0.0.0.0", {"lab.canary.svc"}};
+  // "lab": what a compose service or a pod's neighbour is called; nobody can register it.
+  for (const char* host : {"lab:4566", "Lab", "data-lab:4566", "10.0.0.1:4566", "[fe80::1]:1",
+                           "0.0.0.0", "lab.canary.svc:4566"}) {
     EXPECT_TRUE(host_allowed(host, policy)) << host;
   }
-  EXPECT_FALSE(host_allowed("evil.example", policy));
+  for (const char* host : {"evil.example", "", ":4566", "lab.", "lab.evil.example"}) {
+    EXPECT_FALSE(host_allowed(host, policy)) << host;
+  }
   EXPECT_TRUE(host_allowed("lab.internal:1", {"lab.internal", {}}));
 }
 
