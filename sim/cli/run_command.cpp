@@ -8,6 +8,7 @@
 #include <ostream>
 #include <thread>
 
+#include "sim/cli/report_option.h"
 #include "sim/cli/verb.h"
 #include "sim/scenario/plan_source.h"
 #include "sim/scenario/plan_text.h"
@@ -54,33 +55,6 @@ Result<world::Fidelity> parse_fidelity(const std::string& text) {
   if (text == "request") return world::Fidelity::Request;
   if (text == "aggregate") return world::Fidelity::Aggregate;
   return error("fidelity is \"{}\", allowed are request, aggregate, auto", text);
-}
-
-struct ReportFile {
-  scenario::ReportKind kind;
-  std::string path;
-};
-
-Result<std::vector<ReportFile>> parse_reports(const std::vector<std::string>& texts) {
-  std::vector<ReportFile> reports;
-  for (const std::string& text : texts) {
-    const auto equals = text.find('=');
-    const auto kind = scenario::report_kind(text.substr(0, equals));
-    if (equals == std::string::npos || equals + 1 == text.size() || !kind) {
-      return error("report is \"{}\"; write KIND=FILE, KIND being junit, json, markdown or github",
-                   text);
-    }
-    reports.push_back({*kind, text.substr(equals + 1)});
-  }
-  return reports;
-}
-
-Status write_report(const ReportFile& report, const std::vector<scenario::RunResult>& results) {
-  std::ofstream out(report.path, std::ios::binary);
-  out << scenario::render_report(report.kind, results);
-  out.close();
-  if (!out) return error(ErrorKind::Environment, "{}: the report cannot be written", report.path);
-  return {};
 }
 
 Result<scenario::RunPlan> make_plan(const RunArguments& arguments) {

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "sim/cli/mock_options.h"
+#include "sim/cli/replay_command.h"
 #include "sim/cli/run_command.h"
 #include "sim/cli/verbs.h"
 #include "sim/core/units.h"
@@ -102,6 +103,26 @@ Verb run_verb() {
           "coalmine run scenarios/faulty-v2-is-rolled-back.yaml --live --speed 10",
           [typed](Options& options) { declare_run(options, *typed); },
           [typed] { return run(*typed); }};
+}
+
+Verb replay_verb() {
+  auto typed = std::make_shared<ReplayArguments>();
+  return {"replay",
+          "Compute what a run or a rollout printed from its journal alone, and check it: every "
+          "recorded decision must follow from the recorded samples.",
+          "coalmine run scenarios --journal journals && coalmine replay journals\n"
+          "coalmine replay ~/.local/state/coalmine/default.journal --report json=rollout.json",
+          [typed](Options& options) {
+            options.positionals("JOURNAL", typed->paths, true,
+                                "journals, or folders (*.jsonl and *.journal in them)");
+            options.texts("--report", typed->reports,
+                          "write a report as `run` does: junit, json, markdown or github; "
+                          "repeatable");
+          },
+          [typed] {
+            typed->color = colourful();
+            return replay_journals(*typed, std::cout, std::cerr);
+          }};
 }
 
 Verb validate_verb() {

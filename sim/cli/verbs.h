@@ -8,6 +8,7 @@ namespace coalmine::cli {
 
 // One function per subcommand: its options in a struct that lives as long as the verb.
 Verb run_verb();
+Verb replay_verb();
 Verb evaluate_verb();
 Verb compare_verb();
 Verb merge_verb();

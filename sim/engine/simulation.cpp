@@ -317,6 +317,7 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
                                         plane->traffic().describe(), spec.plan};
     TRY(journal, rollout::JournalFile::create(options.journal, header));
     world.journal = journal.get();
+    TRY_STATUS(recorder.keep(*journal, options.source));
   }
   TRY(const rollout::RolloutEnd end, rollout::run_rollout(spec.plan, world));
   if (end.outcome) {

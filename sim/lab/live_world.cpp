@@ -198,6 +198,7 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
     const rollout::JournalHeader header{stage.now(), fmt::format("{}-{}", spec.name, seed),
                                         cloud->traffic().describe(), spec.plan};
     TRY(journal, rollout::JournalFile::create(options.journal, header));
+    TRY_STATUS(recorder.keep(*journal, options.source));
   }
   world::Operators operators(spec, record.start);
   PublishedMetrics metrics(*cloud, users.segments());

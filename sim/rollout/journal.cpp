@@ -148,6 +148,9 @@ Result<Input> input_from_json(const Json& json) {
     const Json* windows = find(json, "windows");
     if (windows == nullptr || !windows->is_array()) return error("metrics without windows");
     for (const Json& w : *windows) {
+      if (time_at(w, "from_ns") == kNever || time_at(w, "to_ns") == kNever) {
+        return error("metrics with a window without times");
+      }
       metrics.windows.push_back({time_at(w, "from_ns"), time_at(w, "to_ns"),
                                  counts_from_json(find(w, "stable")),
                                  counts_from_json(find(w, "canary"))});
@@ -256,7 +259,7 @@ std::string event_line(const Event& event) {
 
 namespace {
 
-Status read_header(const Json& json, Journal& journal, const Place& place) {
+Result<JournalHeader> read_header(const Json& json, const Place& place) {
   if (get_string(json, "journal") != kJournalName) return error(place, "not a rollout's journal");
   if (const auto version = get_int(json, "version"); version != kJournalVersion) {
     return error(place, "journal version is {}, this program reads {}", version, kJournalVersion);
@@ -265,41 +268,79 @@ Status read_header(const Json& json, Journal& journal, const Place& place) {
   if (plan == nullptr) return error(place, "the journal's header has no plan");
   auto read = plan_from_json(*plan);
   if (!read) return error(place, "the journal's plan: {}", read.error().message);
-  journal.header = {time_at(json, "ns"),
-                    get_string(json, "id"),
-                    get_string(json, "target"),
-                    *std::move(read),
-                    {}};
+  JournalHeader header{time_at(json, "ns"),
+                       get_string(json, "id"),
+                       get_string(json, "target"),
+                       *std::move(read),
+                       {}};
   if (const Json* settings = find(json, "settings"); settings != nullptr && settings->is_object()) {
     for (const auto& [name, value] : settings->items()) {
-      if (value.is_string()) journal.header.settings[name] = value.get<std::string>();
+      if (value.is_string()) header.settings[name] = value.get<std::string>();
     }
   }
-  return {};
+  return header;
+}
+
+Result<JournalEntry> read_entry(const Json& json, const Place& place) {
+  JournalEntry entry{JournalEntry::Kind::Told, place, {}, {}, &json};
+  if (find(json, "input") != nullptr) {
+    auto input = input_from_json(json);
+    if (!input) return error(place, "{}", input.error().message);
+    entry.t = time_at(json, "ns");
+    if (entry.t == kNever) return error(place, "the time (\"ns\") is missing");
+    entry.input = *std::move(input);
+  } else if (find(json, "event") != nullptr) {
+    entry.kind = JournalEntry::Kind::Recorded;
+  } else if (find(json, "world") != nullptr) {
+    entry.kind = JournalEntry::Kind::World;
+  } else {
+    return error(place, "a journal's lines have \"input\", \"event\" or \"world\"; this has none");
+  }
+  return entry;
 }
 
 }  // namespace
 
+Result<std::size_t> walk_journal(std::string_view text, std::string_view source,
+                                 const std::function<Status(JournalHeader)>& begin,
+                                 const std::function<Status(JournalEntry&&)>& each) {
+  Place place{std::string(source), 0, 0};
+  std::size_t whole = 0;
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos;
+       end = text.find('\n', whole)) {  // what is behind the last end was torn by a crash
+    ++place.line;
+    const auto json = parse_json(text.substr(whole, end - whole));
+    if (!json) {
+      const auto& at = json.error().place;
+      return error(Place{place.file, place.line, at ? at->column : 0}, "{}", json.error().message);
+    }
+    if (place.line == 1) {
+      TRY(JournalHeader header, read_header(*json, place));
+      TRY_STATUS(begin(std::move(header)));
+    } else {
+      TRY(JournalEntry entry, read_entry(*json, place));
+      TRY_STATUS(each(std::move(entry)));
+    }
+    whole = end + 1;
+  }
+  if (place.line == 0) return error(Place{std::string(source), 1, 0}, "the journal is empty");
+  return whole;
+}
+
 Result<Journal> parse_journal(std::string_view text, std::string_view source) {
   Journal journal;
-  int line_number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = text.find('\n', at);
-    if (end == std::string_view::npos) break;  // torn by a crash: as if never written
-    const std::string_view line = text.substr(at, end - at);
-    const Place place{std::string(source), ++line_number, 0};
-    const auto json = parse_json(line);
-    if (!json) return error(place, "{}", json.error().message);
-    if (line_number == 1) {
-      TRY_STATUS(read_header(*json, journal, place));
-    } else if (find(*json, "input") != nullptr) {
-      auto input = input_from_json(*json);
-      if (!input) return error(place, "{}", input.error().message);
-      journal.inputs.emplace_back(time_at(*json, "ns"), *std::move(input));
-    }
-    at = journal.whole_bytes = end + 1;
-  }
-  if (line_number == 0) return error(Place{std::string(source), 1, 0}, "the journal is empty");
+  TRY(journal.whole_bytes, walk_journal(
+                               text, source,
+                               [&journal](JournalHeader header) -> Status {
+                                 journal.header = std::move(header);
+                                 return {};
+                               },
+                               [&journal](JournalEntry&& entry) -> Status {
+                                 if (entry.kind == JournalEntry::Kind::Told) {
+                                   journal.inputs.emplace_back(entry.t, std::move(entry.input));
+                                 }
+                                 return {};
+                               }));
   return journal;
 }
 

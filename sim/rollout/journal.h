@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,8 +17,10 @@ namespace coalmine::rollout {
 //   {"t": …, "event": "weights.changed", …}
 //
 // The state is what decide() makes of the inputs, so a journal can be resumed, replayed and
-// every figure in it recomputed. Events are there for people; resume() skips them. Times are
-// written in nanoseconds since the epoch beside a readable form, since they must come back exactly.
+// every figure in it recomputed. Events are there for people; resume() skips them, replay.h holds
+// them against the inputs. A world that plays a scenario adds lines of its own ("world": …; see
+// sim/engine/world/run_journal.h). Times are written in nanoseconds since the epoch beside a
+// readable form, since they must come back exactly.
 
 inline constexpr int kJournalVersion = 1;
 
@@ -46,6 +49,25 @@ struct Journal {
 
 /// Errors name `source`, line and what is wrong. A torn last line is no error.
 Result<Journal> parse_journal(std::string_view text, std::string_view source);
+
+/// A line behind the header.
+struct JournalEntry {
+  enum class Kind {
+    Told,      ///< an input of the controller
+    Recorded,  ///< an event of the rollout, for people
+    World,     ///< of the world that the rollout was played in
+  };
+  Kind kind = Kind::Told;
+  Place place;
+  TimePoint t;                 ///< Told
+  Input input;                 ///< Told
+  const Json* json = nullptr;  ///< the line as it is written
+};
+/// The journal's lines one by one, in order, after `begin` with the header; the first error ends
+/// it. Errors as parse_journal's. The result is Journal::whole_bytes.
+Result<std::size_t> walk_journal(std::string_view text, std::string_view source,
+                                 const std::function<Status(JournalHeader)>& begin,
+                                 const std::function<Status(JournalEntry&&)>& each);
 
 /// The state after all inputs.
 RolloutState resume(const Journal& journal);

@@ -149,7 +149,8 @@ std::size_t token_length(std::string_view rest) {
 
 }  // namespace
 
-Loaded load_scenario(const std::string& text, const std::string& file) {
+Loaded load_scenario(const std::string& text, const std::string& file,
+                     const std::string* trace_text) {
   Loaded loaded;
   Result<YamlNode> root = parse_yaml(text, file);
   if (!root) {
@@ -159,14 +160,19 @@ Loaded load_scenario(const std::string& text, const std::string& file) {
   Reader reader(file);
   Draft draft;
   bool complete = file_rule().read(*root, reader, draft) && reader.problems().empty();
-  const TrafficDraft& traffic = draft.given.traffic;
+  TrafficDraft& traffic = draft.given.traffic;
+  std::string trace;
   if (complete && !traffic.trace.empty()) {
-    complete = read_trace(file, traffic.trace, traffic.trace_place, reader,
-                          draft.given.traffic.traffic.trace);
+    const std::string path = trace_path(file, traffic.trace);
+    complete = trace_text != nullptr || read_trace(path, traffic.trace_place, reader, trace);
+    if (trace_text != nullptr) trace = *trace_text;
+    complete = complete && parse_trace(trace, path, reader, traffic.traffic.trace);
   }
   default_metric_period(draft, *root);
   Scenario scenario;
   if (complete) scenario = make_scenario(std::move(draft), file);
+  scenario.text = text;
+  scenario.trace = std::move(trace);
   for (const auto& [key, value] : root->pairs) {
     if (key.text == "scenario") scenario.place = reader.place(value);
   }

@@ -144,6 +144,16 @@ Json metrics_json(const Scenario& scenario, const Record& record) {
   return json;
 }
 
+/// Metrics know nothing of these.
+void leave_out_unknown(Json& metrics) {
+  metrics["dropped_requests"] = nullptr;
+  metrics["blast_radius"]["users"] = nullptr;
+  for (auto& [name, version] : metrics["versions"].items()) {
+    version.erase("p50_s");
+    version.erase("p99_s");
+  }
+}
+
 Json run_json(const RunResult& run) {
   Json json = {
       {"name", run.scenario->name}, {"file", run.scenario->file},   {"seed", run.seed},
@@ -166,6 +176,7 @@ Json run_json(const RunResult& run) {
   json["reason"] = run.record->reason;
   json["duration_s"] = to_seconds(run.record->duration);
   json["metrics"] = metrics_json(*run.scenario, *run.record);
+  if (run.record->fidelity == "metrics") leave_out_unknown(json["metrics"]);
   for (const rollout::Event& event : run.record->timeline) {
     Json entry = {{"t_s", to_seconds(event.t - run.record->start)}, {"event", event.name}};
     for (const auto& [key, value] : event.fields) entry[key] = value_json(value);

@@ -67,6 +67,7 @@ std::vector<RunResult> run_all(const std::vector<Scenario>& scenarios, const Run
     if (!plan.journal_folder.empty()) {
       options.journal =
           fmt::format("{}/{}-{}.jsonl", plan.journal_folder, result.scenario->name, result.seed);
+      options.source = {result.scenario->file, result.scenario->text, result.scenario->trace};
     }
     Result<world::Record> record = world(result.scenario->spec, options);
     if (record) {

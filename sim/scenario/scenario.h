@@ -117,6 +117,8 @@ struct Check {
 
 struct Scenario {
   std::string file;
+  std::string text;   ///< of the file
+  std::string trace;  ///< of the file that its traffic comes from
   std::string name;
   std::string description;
   world::Spec spec;
@@ -130,7 +132,9 @@ struct Loaded {
   std::vector<Error> problems;
   std::vector<Error> warnings;  ///< what may be meant but rarely is
 };
-Loaded load_scenario(const std::string& text, const std::string& file);
+/// `trace`: contents of the file of its traffic; null: it lies beside the scenario's.
+Loaded load_scenario(const std::string& text, const std::string& file,
+                     const std::string* trace = nullptr);
 /// Reads the file first; a file that cannot be read is one problem of kind Environment.
 Loaded load_scenario_file(const std::string& path);
 

@@ -64,14 +64,17 @@ bool parse_trace(std::string_view text, const std::string& file, Reader& reader,
   return good;
 }
 
-bool read_trace(const std::string& scenario_file, const std::string& trace, const Place& at,
-                Reader& reader, std::vector<world::TracePoint>& points) {
-  const std::filesystem::path path = std::filesystem::path(scenario_file).parent_path() / trace;
+std::string trace_path(const std::string& scenario_file, const std::string& trace) {
+  return (std::filesystem::path(scenario_file).parent_path() / trace).string();
+}
+
+bool read_trace(const std::string& path, const Place& at, Reader& reader, std::string& text) {
   std::ifstream in(path, std::ios::binary);
-  std::stringstream text;
-  if (in) text << in.rdbuf();
-  if (!in) return reader.problem(at, fmt::format("{}: cannot be read", path.string()));
-  return parse_trace(text.str(), path.string(), reader, points);
+  std::stringstream read;
+  if (in) read << in.rdbuf();
+  if (!in) return reader.problem(at, fmt::format("{}: cannot be read", path));
+  text = read.str();
+  return true;
 }
 
 }  // namespace coalmine::scenario

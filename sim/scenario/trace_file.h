@@ -16,8 +16,9 @@ inline constexpr std::size_t kMaxTracePoints = 100'000;
 bool parse_trace(std::string_view text, const std::string& file, Reader& reader,
                  std::vector<world::TracePoint>& points);
 
-/// Reads the file beside the scenario; problems that are not in it are reported at `at`.
-bool read_trace(const std::string& scenario_file, const std::string& trace, const Place& at,
-                Reader& reader, std::vector<world::TracePoint>& points);
+/// Where the trace that a scenario names lies: beside the scenario.
+std::string trace_path(const std::string& scenario_file, const std::string& trace);
+/// Reads the file; that it cannot be read is reported at `at`.
+bool read_trace(const std::string& path, const Place& at, Reader& reader, std::string& text);
 
 }  // namespace coalmine::scenario

@@ -54,6 +54,18 @@ def replay(program, folder, *options):
         return {one["name"]: one for one in json.load(file)["scenarios"]}
 
 
+def assert_replayed(program, folder, played):
+    """A journal of a live run says all that its report says."""
+    report = f"{folder}/replayed.json"
+    done = subprocess.run([program, "replay", f"{folder}/journals", "--report", f"json={report}"],
+                          capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    with open(report, encoding="utf-8") as file:
+        replayed = {one["name"]: one for one in json.load(file)["scenarios"]}
+    assert replayed == played, "the journals tell something else than the report"
+    print("passed: replayed from the journals")
+
+
 def states(result):
     return [event["to"] for event in result["timeline"] if event["event"] == "state.changed"]
 
@@ -85,7 +97,9 @@ def main():
         count = gather(folder)
         assert count >= WANTED, f"{count} scenario files"
         virtual = replay(program, folder)
-        live = replay(program, folder, "--live", "--speed", SPEED)
+        live = replay(program, folder, "--live", "--speed", SPEED, "--journal",
+                      f"{folder}/journals")
+        assert_replayed(program, folder, live)
         assert virtual.keys() == live.keys() and len(virtual) == count
         compare(virtual, live)
 

@@ -90,7 +90,15 @@ class Rollout:
     def end(self):
         code = self.process.wait(timeout=120)
         assert ENDED.get(self.state()) == code, f"{self.state()}, exit {code}\n{self.said()}"
+        self.assert_replayed()
         return self.state()
+
+    def assert_replayed(self):
+        """The journal alone explains all that was decided, by however many controllers."""
+        done = subprocess.run([self.program, "replay", self.journal], capture_output=True,
+                              text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert "counts            the counts are those that the rollout read" in done.stdout
 
     def said(self):
         self.output.seek(0)

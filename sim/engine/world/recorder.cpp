@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/engine/world/run_journal.h"
+
 namespace coalmine::world {
 namespace {
 
@@ -95,6 +97,18 @@ void Recorder::on_event(const rollout::Event& event) {
 void Recorder::note(TimePoint t, std::string name,
                     std::vector<std::pair<std::string, rollout::Value>> fields) {
   record_.timeline.push_back({t, std::move(name), std::move(fields)});
+  if (journal_ != nullptr) write(note_line(record_.timeline.back()));
+}
+
+Status Recorder::keep(rollout::JournalSink& journal, const Source& source) {
+  journal_ = &journal;
+  write(begin_line(record_, source));
+  for (const rollout::Event& noted : record_.timeline) write(note_line(noted));
+  return written_;
+}
+
+void Recorder::write(const std::string& line, bool durable) {
+  if (written_) written_ = journal_->append(line, durable);
 }
 
 void Recorder::ended(std::string_view outcome, std::string_view reason, TimePoint t) {
@@ -137,8 +151,13 @@ void Recorder::derive_fault_time() {
   if (begin) record_.fault_at = std::max(*begin, *record_.first_canary);
 }
 
-Record Recorder::finish() {
+Result<Record> Recorder::finish() {
   derive_fault_time();
+  if (journal_ != nullptr) {
+    for (const Span& span : record_.spans) write(span_line(span));
+    write(end_line(record_), true);
+    TRY_STATUS(written_);
+  }
   // Notes of the world and events of the rollout may have come in turns.
   std::stable_sort(record_.timeline.begin(), record_.timeline.end(),
                    [](const auto& a, const auto& b) { return a.t < b.t; });

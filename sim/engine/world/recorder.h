@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/engine/world/world.h"
+#include "sim/rollout/driver.h"
 
 namespace coalmine::world {
 
@@ -25,16 +26,25 @@ class Recorder {
   void ended(std::string_view outcome, std::string_view reason, TimePoint t);
   void time_up(std::string_view phase, TimePoint t);
 
-  /// Times and sums that follow from the rest; then the record is complete.
-  Record finish();
+  /// From now on the world's part of the story goes into the journal as well (run_journal.h), which
+  /// must outlive the object. Mode and fidelity are known by then.
+  Status keep(rollout::JournalSink& journal, const Source& source);
+
+  /// Times and sums that follow from the rest; then the record is complete. Error: the journal
+  /// could not be written.
+  Result<Record> finish();
   Record& record() { return record_; }
 
  private:
   Duration since_start(TimePoint t) const { return t - record_.start; }
   void derive_fault_time();
 
+  void write(const std::string& line, bool durable = false);
+
   const Spec& spec_;
   Record record_;
+  rollout::JournalSink* journal_ = nullptr;
+  Status written_;  ///< or the first failure
 };
 
 /// Sentence for people: "errors 5% of v2".

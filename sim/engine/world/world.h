@@ -294,11 +294,18 @@ struct Record {
 
 enum class Fidelity { Request, Aggregate, Auto };
 
+/// The scenario as it was read, so that a journal needs no other file.
+struct Source {
+  std::string file, text;
+  std::string trace;  ///< contents of the file that Traffic::trace came from
+};
+
 struct RunOptions {
   std::optional<std::uint64_t> seed;  ///< instead of the file's
   Fidelity fidelity = Fidelity::Auto;
   double speed = 1;     ///< live: scenario time per real time
-  std::string journal;  ///< file to append to; empty: none
+  std::string journal;  ///< file to write; empty: none
+  Source source;        ///< for the journal
 };
 
 using World = std::function<Result<Record>(const Spec&, const RunOptions&)>;

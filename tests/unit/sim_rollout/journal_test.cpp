@@ -1,6 +1,7 @@
 #include "sim/rollout/journal.h"
 
 #include "sim/rollout/journal_file.h"
+#include "sim/rollout/replay.h"
 #include "tests/support/golden.h"
 #include "tests/unit/sim_rollout/fake_world.h"
 
@@ -84,6 +85,10 @@ TEST(Journal, ControllerKilledAnywhereGoesOnWithoutAJumpUpwards) {
         before = weight;
       }
       EXPECT_EQ(run.weights.back().second, faulty ? 0 : 100) << lines;
+      const auto replay = replay_journal(run.journal, "j");
+      ASSERT_TRUE(replay) << to_string(replay.error());
+      EXPECT_FALSE(replay->disagreement)
+          << "killed after line " << lines << ": " << to_string(*replay->disagreement);
     }
     EXPECT_TRUE(finished);
     EXPECT_GT(lines, 20);
@@ -133,7 +138,7 @@ TEST(Journal, BrokenOnesAreRefusedWithTheirLine) {
   EXPECT_EQ(to_string(parse_journal("{}\n", "j").error()), "j:1: error: not a rollout's journal");
   EXPECT_EQ(to_string(parse_journal(head + "{\"input\":\"nonsense\"}\n", "j").error()),
             "j:2: error: unknown input \"nonsense\"");
-  EXPECT_NE(to_string(parse_journal(head + "{oops\n", "j").error()).find("j:2: error: not valid"),
+  EXPECT_NE(to_string(parse_journal(head + "{oops\n", "j").error()).find("j:2:2: error: not valid"),
             std::string::npos);
 }
 
