@@ -46,6 +46,23 @@ VersionCounts counts_from_json(const Json* json) {
   return counts;
 }
 
+/// Sums of them stay whole numbers: a datapoint of a source cannot come near it.
+constexpr std::int64_t kMaxCounted = std::int64_t{1} << 50;
+
+bool is_count(const Json& json, std::string_view key) {
+  const std::int64_t n = get_int(json, key);
+  return n >= 0 && n <= kMaxCounted;
+}
+
+bool has_counts(const Json* json) {
+  if (json == nullptr) return true;
+  bool good = is_count(*json, "requests") && is_count(*json, "errors");
+  if (const Json* slow = find(*json, "slow"); slow != nullptr) {
+    for (const Json& entry : *slow) good = good && is_count(entry, "count");
+  }
+  return good;
+}
+
 Weights weights_from_json(const Json& json) {
   Weights weights;
   if (const Json* found = find(json, "weights"); found != nullptr && found->is_object()) {
@@ -151,12 +168,18 @@ Result<Input> input_from_json(const Json& json) {
       if (time_at(w, "from_ns") == kNever || time_at(w, "to_ns") == kNever) {
         return error("metrics with a window without times");
       }
+      if (!has_counts(find(w, "stable")) || !has_counts(find(w, "canary"))) {
+        return error("metrics with a count below 0 or beyond reason");
+      }
       metrics.windows.push_back({time_at(w, "from_ns"), time_at(w, "to_ns"),
                                  counts_from_json(find(w, "stable")),
                                  counts_from_json(find(w, "canary"))});
       const Json* segments = find(w, "segments");
       if (segments == nullptr || !segments->is_array()) continue;
       for (const Json& segment : *segments) {
+        if (!has_counts(find(segment, "stable")) || !has_counts(find(segment, "canary"))) {
+          return error("metrics of a segment with a count below 0 or beyond reason");
+        }
         metrics.windows.back().segments.push_back({get_string(segment, "name"),
                                                    counts_from_json(find(segment, "stable")),
                                                    counts_from_json(find(segment, "canary"))});

@@ -57,6 +57,7 @@ void put_prior(Json& json, double a, double b) {
 void prior_at(const Json& json, double& a, double& b) {
   const Json* prior = find(json, "prior");
   if (prior == nullptr || !prior->is_array() || prior->size() != 2) return;
+  if (!(*prior)[0].is_number() || !(*prior)[1].is_number()) return;
   a = (*prior)[0].get<double>();
   b = (*prior)[1].get<double>();
 }

@@ -146,7 +146,11 @@ TEST(Replay, TornLastLineIsOnlyNoticed) {
 
 TEST(Replay, GarbageIsAnErrorWithItsLine) {
   std::vector<std::string> lines = lines_of(journal_of(.001));
-  for (const char* garbage : {"oops\n", "{\"t\":1}\n", "[]\n", "{\"input\":\"tick\"}\n"}) {
+  const std::string impossible =
+      "{\"input\":\"metrics\",\"ns\":1,\"windows\":[{\"from_ns\":1,\"to_ns\":2,"
+      "\"canary\":{\"requests\":1,\"errors\":-2}}]}\n";
+  for (const char* garbage :
+       {"oops\n", "{\"t\":1}\n", "[]\n", "{\"input\":\"tick\"}\n", impossible.c_str()}) {
     std::vector<std::string> bad = lines;
     bad[4] = garbage;
     const auto replay = replay_journal(joined(bad), "j");
