@@ -4,18 +4,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "sim/gateway/cluster_report.h"
+
 namespace coalmine::gateway {
 namespace {
 
-using Values = std::vector<std::pair<std::string, std::uint64_t>>;
-
 std::string label(const std::string& text) {
   return text.empty() ? "-" : text;
-}
-
-std::uint64_t microseconds(Duration d) {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(d).count());
 }
 
 /// Everything that is counted, under Envoy-like names.
@@ -47,25 +42,15 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "upstream_rq_timeout", t.timeouts);
     out.emplace_back(base + "upstream_cx_connect_fail", t.connect_failures);
     out.emplace_back(base + "upstream_cx_reset", t.resets);
+    out.emplace_back(base + "upstream_rq_pending_overflow", t.overflows);
+    out.emplace_back(base + "upstream_rq_retry_overflow", t.retry_overflows);
     for (const double q : {0.5, 0.9, 0.99}) {
       out.emplace_back(fmt::format("{}rq_time_us.p{:g}", base, q * 100),
                        microseconds(t.latency.quantile(q)));
     }
     out.emplace_back(base + "rq_time_us.max", microseconds(t.latency.max()));
   }
-  return out;
-}
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\\' || c == '"') out += '\\';
-    if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += c;
-    }
-  }
+  add_instance_values(stats, out);
   return out;
 }
 
@@ -79,34 +64,6 @@ Json server_info(Gateway& gateway) {
   return {{"version", "coalmine/" COALMINE_VERSION},
           {"state", table ? "LIVE" : "PRE_INITIALIZING"},
           {"route_table_version", table ? table->version : 0}};
-}
-
-Json clusters(Gateway& gateway) {
-  Json out = Json::array();
-  const auto table = gateway.table();
-  if (!table) return out;
-  const GatewayStats stats = gateway.stats();
-  auto index = traffic::RouteIndex::compile(table);
-  if (!index) return out;
-  for (const traffic::ForwardIndex* forward : (*index)->forwards()) {
-    for (const traffic::TargetIndex& target : forward->targets) {
-      Json instances = Json::array();
-      for (const traffic::Instance& i : target.target->instances) {
-        instances.push_back({{"id", i.id},
-                             {"address", fmt::format("{}:{}", i.address, i.port)},
-                             {"healthy", i.healthy}});
-      }
-      const auto found =
-          stats.targets.find({forward->listener, forward->route_name, target.target->name});
-      out.push_back({{"listener", forward->listener},
-                     {"route", forward->route_name},
-                     {"target", target.target->name},
-                     {"weight", target.target->weight},
-                     {"instances", instances},
-                     {"requests", found == stats.targets.end() ? 0 : found->second.requests}});
-    }
-  }
-  return out;
 }
 
 }  // namespace
@@ -157,6 +114,7 @@ std::string prometheus_text(const GatewayStats& stats) {
     out += fmt::format("coalmine_request_duration_seconds_count{{{}}} {}\n", labels(key),
                        t.latency.count());
   }
+  add_instance_families(stats, out);
   out +=
       "# HELP coalmine_connections_active Open client connections.\n"
       "# TYPE coalmine_connections_active gauge\n";
@@ -193,7 +151,11 @@ net::Response admin_response(Gateway& gateway, const net::Request& request) {
   if (path == "/metrics") {
     return net::text_response(200, prometheus_text(gateway.stats()), "text/plain; version=0.0.4");
   }
-  if (path == "/clusters") return net::json_response(200, clusters(gateway).dump(1) + "\n");
+  if (path == "/clusters") {
+    return request.query() == "format=json"
+               ? net::json_response(200, clusters_json(gateway).dump(1) + "\n")
+               : net::text_response(200, clusters_text(gateway));
+  }
   if (path == "/config_dump") {
     const auto table = gateway.table();
     return net::json_response(200, (table ? to_json(*table) : Json::object()).dump(1) + "\n");

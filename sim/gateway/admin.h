@@ -6,8 +6,8 @@
 namespace coalmine::gateway {
 
 /// Answers of the admin port, shaped like Envoy's: GET /server_info (state LIVE or
-/// PRE_INITIALIZING), /ready, /stats (text, ?format=json), /metrics (Prometheus), /clusters,
-/// /config_dump (the route table with its version).
+/// PRE_INITIALIZING), /ready, /stats (text, ?format=json), /metrics (Prometheus), /clusters
+/// (text, ?format=json), /config_dump (the route table with its version).
 net::Response admin_response(Gateway& gateway, const net::Request& request);
 
 /// The pieces, for tests and other readers.

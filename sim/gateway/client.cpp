@@ -123,7 +123,7 @@ void Worker::process(Client* c, char* bytes, std::size_t size) {
 std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
   const RequestHead& head = request_;
   Slot& slot = *c->slot;
-  ++counts_.listeners[slot.name].requests;
+  ++slot.stats->requests;
   c->begun_ns = now_ns_;
   c->minor = head.minor;
   c->to_head = head.method == "HEAD";
@@ -252,7 +252,7 @@ void Worker::request_complete(Client* c) {
   c->request_whole = true;
   c->state = Client::State::Waiting;
   c->chunks.reset();
-  const Duration timeout = c->forward->forward->timeouts.request;
+  const Duration timeout = c->forward->targets[c->target].timeouts.request;
   c->request_deadline_ns = timeout > Duration{} ? now_ns_ + timeout.count() : TimerNode::kNone;
   c->timer = Client::Timer::Request;
   arm_request_timer(c);
@@ -283,8 +283,7 @@ void Worker::emit_body(Client* c, std::string_view first, std::string_view paylo
 }
 
 void Worker::record(Client* c, int status) {
-  TargetStats* stats =
-      c->plan_target != nullptr ? c->plan_target->stats : stats_for({c->slot->name, "", ""});
+  TargetStats* stats = c->plan_target != nullptr ? c->plan_target->stats : c->slot->untargeted;
   ++stats->requests;
   ++stats->codes[static_cast<std::size_t>(status / 100 < 6 ? status / 100 : 0)];
   if (status > 0) stats->latency.add(Duration(now_ns_ - c->begun_ns));
@@ -293,7 +292,7 @@ void Worker::record(Client* c, int status) {
 // Gives an answer of our own. If the body was not read whole, the connection cannot be used on.
 void Worker::answer(Client* c, const traffic::LocalReply& reply, bool body_unread) {
   if (c->up != nullptr) drop_upstream(c->up);
-  if (!reply.flag.empty()) ++counts_.local_replies[std::string(reply.flag)];
+  if (!reply.flag.empty()) count_reply(reply.flag);
   if (body_unread) c->keep_alive = false;
   c->request_whole = !body_unread;
   record(c, reply.status);
@@ -304,7 +303,7 @@ void Worker::answer(Client* c, const traffic::LocalReply& reply, bool body_unrea
 }
 
 void Worker::refuse(Client* c, int status, const char* why) {
-  ++counts_.listeners[c->slot->name].malformed;
+  ++c->slot->stats->malformed;
   c->keep_alive = false;
   answer(c, refusal_reply(status, c->slot->dialect, why), true);
 }
@@ -380,15 +379,21 @@ void Worker::linger(Client* c) {
   if (!c->processing) client_readable(c);
 }
 
-// The request is over, answered or not: the connection goes on to the next, or ends.
-void Worker::client_done(Client* c) {
-  if (c->plan != nullptr) {
-    Plan* plan = c->plan;
-    c->plan = nullptr;
-    release(plan);
-  }
+void Worker::leave_plan(Client* c) {
+  if (c->plan == nullptr) return;
+  if (c->waits_for != nullptr) stop_waiting(c);
+  if (c->retrying) --c->plan_target->cluster->retries;
+  c->retrying = false;
   c->plan_target = nullptr;
   c->forward = nullptr;
+  Plan* plan = c->plan;
+  c->plan = nullptr;
+  release(plan);
+}
+
+// The request is over, answered or not: the connection goes on to the next, or ends.
+void Worker::client_done(Client* c) {
+  leave_plan(c);
   give_buffer(c->request);
   c->chunks.reset();
   if (!c->request_whole || !c->keep_alive) {
@@ -419,11 +424,10 @@ void Worker::drop_client(Client* c) {
   if (c->dead) return;
   if (c->plan != nullptr) {
     record(c, 0);
-    ++counts_.local_replies["DC"];
+    count_reply("DC");
   }
   if (c->up != nullptr) drop_upstream(c->up);
-  if (c->plan != nullptr) release(c->plan);
-  c->plan = nullptr;
+  leave_plan(c);
   give_buffer(c->in);
   give_buffer(c->out);
   give_buffer(c->request);
@@ -434,7 +438,7 @@ void Worker::drop_client(Client* c) {
   }
   if (c->next_client != nullptr) c->next_client->previous_client = c->previous_client;
   --client_count_;
-  --counts_.listeners[c->slot->name].connections_active;
+  --c->slot->stats->connections_active;
   bury(c);
 }
 

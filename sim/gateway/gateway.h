@@ -8,8 +8,9 @@
 //   http1.h          strict parsing of heads and chunked bodies (pure)
 //   heads.h          what is added to and taken from heads; our own answers (pure)
 //   timer_wheel.h    one lazy timer per connection (pure)
-//   worker.h         the loop; client.cpp and upstream.cpp are the two sides of an exchange
-//   stats.h          counts per listener, route and target
+//   worker.h         the loop; client.cpp and upstream.cpp are the two sides of an exchange,
+//                    clusters.cpp knows the instances: ejections, limits, who waits
+//   stats.h          counts per listener, route and target, and per instance
 //   admin.h          /server_info, /stats, /metrics, /clusters, /config_dump, /ready
 //   control_source.h snapshots from the control plane, counts back to it
 //

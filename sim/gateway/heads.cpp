@@ -213,6 +213,7 @@ void append_local_reply(std::string& out, const traffic::LocalReply& reply, Dial
     fmt::format_to(std::back_inserter(out), "content-length: {}\r\n", reply.body.size());
   }
   if (!reply.body.empty()) append_field(out, "content-type: ", reply.content_type);
+  if (reply.overloaded) out += "x-envoy-overloaded: true\r\n";
   if (!reason.empty()) append_field(out, "x-coalmine-reason: ", reason);
   append_field(out, "date: ", date);
   out += dialect == Dialect::Alb ? "server: awselb/2.0\r\n" : "server: envoy\r\n";
@@ -263,6 +264,13 @@ traffic::LocalReply failure_reply(Failure failure, Dialect dialect, std::string 
       return reply_of(502, dialect, text("protocol error"), "UPE", std::move(reason));
     case Failure::RequestTimeout:
       return reply_of(504, dialect, "upstream request timeout", "UT", std::move(reason));
+    case Failure::NoHost:
+      return reply_of(503, dialect, "no healthy upstream", "UH", std::move(reason));
+    case Failure::Overflow: {
+      auto out = reply_of(503, dialect, text("overflow"), "UO", std::move(reason));
+      out.overloaded = !alb;
+      return out;
+    }
   }
   return {};
 }

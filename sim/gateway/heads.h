@@ -41,6 +41,8 @@ enum class Failure : std::uint8_t {
   ClosedBeforeHead,  ///< Envoy UC
   Protocol,          ///< Envoy UPE
   RequestTimeout,    ///< Envoy UT
+  NoHost,            ///< Envoy UH
+  Overflow,          ///< Envoy UO
 };
 traffic::LocalReply failure_reply(Failure failure, traffic::Dialect dialect, std::string reason);
 /// A refusal of a malformed or unwanted request.

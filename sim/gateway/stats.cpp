@@ -10,7 +10,36 @@ void TargetStats::merge(const TargetStats& other) {
   connect_failures += other.connect_failures;
   resets += other.resets;
   timeouts += other.timeouts;
+  overflows += other.overflows;
+  retry_overflows += other.retry_overflows;
   latency.merge(other.latency);
+}
+
+void InstanceStats::merge(const InstanceStats& other) {
+  requests += other.requests;
+  attempts += other.attempts;
+  for (std::size_t i = 0; i < codes.size(); ++i) codes[i] += other.codes[i];
+  connect_failures += other.connect_failures;
+  resets += other.resets;
+  timeouts += other.timeouts;
+  overflows += other.overflows;
+  ejections += other.ejections;
+  connections_total += other.connections_total;
+  connections_active += other.connections_active;
+  requests_active += other.requests_active;
+  requests_waiting += other.requests_waiting;
+  unhealthy |= other.unhealthy;
+  ejected |= other.ejected;
+  check_failed |= other.check_failed;
+  latency.merge(other.latency);
+}
+
+std::string InstanceStats::health_flags() const {
+  std::string out;
+  if (check_failed) out += "/failed_active_hc";
+  if (ejected) out += "/failed_outlier_check";
+  if (unhealthy) out += "/failed_eds_health";
+  return out.empty() ? "healthy" : out;
 }
 
 void ListenerStats::merge(const ListenerStats& other) {
@@ -23,6 +52,7 @@ void ListenerStats::merge(const ListenerStats& other) {
 void GatewayStats::merge(const GatewayStats& other) {
   version = std::max(version, other.version);
   for (const auto& [key, stats] : other.targets) targets[key].merge(stats);
+  for (const auto& [key, stats] : other.instances) instances[key].merge(stats);
   for (const auto& [name, stats] : other.listeners) listeners[name].merge(stats);
   for (const auto& [flag, count] : other.local_replies) local_replies[flag] += count;
   upstream_connections_total += other.upstream_connections_total;

@@ -29,9 +29,44 @@ struct TargetStats {
   std::uint64_t connect_failures = 0;
   std::uint64_t resets = 0;
   std::uint64_t timeouts = 0;
-  Histogram latency;  ///< request begun to response ended, of answered requests
+  std::uint64_t overflows = 0;        ///< too many waited for a connection already
+  std::uint64_t retry_overflows = 0;  ///< too many retries were going on already
+  Histogram latency;                  ///< request begun to response ended, of answered requests
 
   void merge(const TargetStats& other);
+};
+
+/// An instance of a cluster: one task, as long as the table names it.
+struct InstanceKey {
+  std::string cluster;  ///< the target's name, as traffic::ClusterIndex has it
+  std::string id;
+  std::string address;  ///< "127.0.0.1:9001"
+  auto operator<=>(const InstanceKey&) const = default;
+};
+
+/// Counts of one instance. Every attempt ends in one of `codes`, unless the client left first or
+/// the instance had closed the kept connection already.
+struct InstanceStats {
+  std::uint64_t requests = 0;  ///< that were answered to the end by it
+  std::uint64_t attempts = 0;
+  std::array<std::uint64_t, 6> codes{};  ///< attempts by class of answer; [0]: there was none
+  std::uint64_t connect_failures = 0;
+  std::uint64_t resets = 0;
+  std::uint64_t timeouts = 0;
+  std::uint64_t overflows = 0;
+  std::uint64_t ejections = 0;
+  std::uint64_t connections_total = 0;
+  std::uint64_t connections_active = 0;
+  std::uint64_t requests_active = 0;
+  std::uint64_t requests_waiting = 0;  ///< for a connection
+  bool unhealthy = false;              ///< the table says so
+  bool ejected = false;                ///< by a worker's outlier detection
+  bool check_failed = false;           ///< a worker's health checks fail, or have not ended yet
+  Histogram latency;                   ///< attempt begun to response head
+
+  void merge(const InstanceStats& other);
+  /// Envoy's health flags: "healthy", or "/failed_active_hc/failed_outlier_check" and the like.
+  std::string health_flags() const;
 };
 
 /// Latency buckets for the outside: upper bound in microseconds and count.
@@ -48,6 +83,7 @@ struct ListenerStats {
 struct GatewayStats {
   std::uint64_t version = 0;  ///< of the route table in force
   std::map<StatsKey, TargetStats> targets;
+  std::map<InstanceKey, InstanceStats> instances;
   std::map<std::string, ListenerStats> listeners;
   std::map<std::string, std::uint64_t> local_replies;  ///< by Envoy's flag: NR, UH, UF, ...
   std::uint64_t upstream_connections_total = 0;

@@ -9,21 +9,22 @@
 #include <cerrno>
 #include <cstring>
 
+#include "sim/core/check.h"
 #include "sim/gateway/worker_types.h"
 
 namespace coalmine::gateway {
 
 using traffic::AttemptOutcome;
 
-Worker::Upstream* Worker::connect_to(Pool* pool) {
+Worker::Upstream* Worker::connect_to(Host* host) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return nullptr;
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(pool->port));
-  address.sin_addr.s_addr = pool->ipv4;
+  address.sin_port = htons(static_cast<std::uint16_t>(host->port));
+  address.sin_addr.s_addr = host->ipv4;
   if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 &&
       errno != EINPROGRESS) {
     const int why = errno;
@@ -33,59 +34,60 @@ Worker::Upstream* Worker::connect_to(Pool* pool) {
   }
   auto* u = new Upstream;
   u->fd = fd;
-  u->pool = pool;
+  u->host = host;
   u->connecting = true;
-  ++pool->connections;
+  ++host->connections;
+  ++host->stats.connections_total;
   ++counts_.upstream_connections_total;
   add_to_epoll(u);
   timers_.set(*u, now_ns_ + timeouts_.connect.count(), now_ns_);
   return u;
 }
 
-// Another attempt follows the table in force, if that still has the picked target: the instance
-// that failed may be the one that was taken away.
-void Worker::rebase(Client* c) {
-  if (c->plan == plan_.get()) return;
-  const std::string& name = c->forward->targets[c->target].target->name;
-  for (const traffic::ForwardIndex* forward : plan_->index->forwards()) {
-    if (forward->listener != c->forward->listener ||
-        forward->route_name != c->forward->route_name) {
-      continue;
-    }
-    for (std::size_t i = 0; i < forward->targets.size(); ++i) {
-      PlanTarget& target = plan_->targets[forward->targets[i].id];
-      if (forward->targets[i].target->name != name || target.pools.empty()) continue;
-      Plan* old = c->plan;
-      c->plan = plan_.get();
-      ++c->plan->users;
-      c->forward = forward;
-      c->target = i;
-      c->plan_target = &target;
-      release(old);
-      return;
-    }
+// One attempt on the next instance of the picked target. A retry stays in the target, but goes by
+// what is known of its instances now: the one that failed may be the one that was taken away.
+void Worker::attempt(Client* c, bool fresh_only) {
+  Cluster& cluster = *c->plan_target->cluster;
+  const std::size_t i = cluster.state.next();
+  if (i == traffic::ClusterState::kNobody) {
+    answer(c,
+           failure_reply(
+               Failure::NoHost, dialect_of(c),
+               fmt::format("target {}: all of its {} instances are ejected, sick or gone",
+                           c->forward->targets[c->target].target->name, cluster.state.size())),
+           !c->request_whole);
+    return;
   }
+  attempt_on(c, cluster.hosts[i], fresh_only);
 }
 
-// One attempt on the next instance of the picked target.
-void Worker::attempt(Client* c, bool fresh_only) {
-  PlanTarget& target = *c->plan_target;
-  Pool* pool = target.pools[target.next++ % target.pools.size()];
-  ++target.stats->attempts;
-  c->request_sent = 0;
+void Worker::attempt_on(Client* c, Host* host, bool fresh_only) {
   Upstream* u = nullptr;
-  if (!fresh_only && !pool->idle.empty()) {
-    u = pool->idle.back();
-    pool->idle.pop_back();
+  if (fresh_only && !host->idle.empty() &&
+      host->connections >= host->cluster->limits.max_connections) {
+    drop_upstream(host->idle.front());  // it would be stale too
+  }
+  if (!fresh_only && !host->idle.empty()) {
+    u = host->idle.back();
+    host->idle.pop_back();
     u->reused = true;
-  } else {
-    u = connect_to(pool);
+  } else if (host->connections >= host->cluster->limits.max_connections) {
+    wait_for(c, host);
+    return;
+  }
+  ++c->plan_target->stats->attempts;
+  ++host->stats.attempts;
+  c->request_sent = 0;
+  if (u == nullptr) {
+    u = connect_to(host);
     if (u == nullptr) {
-      ++target.stats->connect_failures;
-      attempt_failed(
-          c, Failure::ConnectFailure,
-          fmt::format("cannot connect to {} (target {}): {}", pool->name(),
-                      c->forward->targets[c->target].target->name, std::strerror(errno)));
+      const int why = errno;
+      ++c->plan_target->stats->connect_failures;
+      ++host->stats.connect_failures;
+      attempt_ended(*host, 0, 0);
+      attempt_failed(c, Failure::ConnectFailure,
+                     fmt::format("cannot connect to {} (target {}): {}", host->name,
+                                 c->forward->targets[c->target].target->name, std::strerror(why)));
       return;
     }
   }
@@ -95,11 +97,18 @@ void Worker::attempt(Client* c, bool fresh_only) {
   u->any_byte = false;
   u->more = false;
   u->scan = {};
+  u->begun_ns = now_ns_;
   if (!u->connecting) {
-    const Duration per_try = c->forward->forward->retry.per_try_timeout;
-    if (per_try > Duration{}) timers_.set(*u, now_ns_ + per_try.count(), now_ns_);
+    begin_try(u);
     flush_request(c);
   }
+}
+
+// The connection stands: from now on the per-try timeout counts.
+void Worker::begin_try(Upstream* u) {
+  const Client* c = u->client;
+  const Duration per_try = c->forward->targets[c->target].per_try;
+  if (per_try > Duration{}) timers_.set(*u, now_ns_ + per_try.count(), now_ns_);
 }
 
 void Worker::flush_request(Client* c) {
@@ -130,21 +139,18 @@ void Worker::upstream_event(Upstream* u, std::uint32_t events) {
       const std::string reason =
           fmt::format("{} by {} (target {})",
                       failure == ECONNREFUSED ? "connection refused" : std::strerror(failure),
-                      u->pool->name(), c->forward->targets[c->target].target->name);
+                      u->host->name, c->forward->targets[c->target].target->name);
       ++c->plan_target->stats->connect_failures;
+      ++u->host->stats.connect_failures;
+      attempt_ended(*u->host, 0, 0);
       drop_upstream(u);
       attempt_failed(c, Failure::ConnectFailure, reason);
       return;
     }
     if ((events & EPOLLOUT) == 0) return;
     u->connecting = false;
-    const Duration per_try = c->forward->forward->retry.per_try_timeout;
-    if (per_try > Duration{}) {
-      timers_.remove(*u);
-      timers_.set(*u, now_ns_ + per_try.count(), now_ns_);
-    } else {
-      timers_.remove(*u);
-    }
+    timers_.remove(*u);
+    begin_try(u);
     flush_request(c);
     resume_upload(c);
   } else if ((events & EPOLLOUT) != 0 && c != nullptr && pending_request(c) > 0) {
@@ -203,7 +209,8 @@ void Worker::response_bytes(Upstream* u, char* bytes, std::size_t size) {
     u->scan = {};
     if (parsed.state == Parsed::State::Bad) {
       const std::string reason =
-          fmt::format("{} sent a bad response: {}", u->pool->name(), parsed.why);
+          fmt::format("{} sent a bad response: {}", u->host->name, parsed.why);
+      attempt_ended(*u->host, 0, 0);
       drop_upstream(u);
       attempt_failed(c, Failure::Protocol, reason);
       break;
@@ -226,7 +233,8 @@ bool Worker::response_head(Upstream* u) {
   const ResponseHead& head = response_;
   head_out_.clear();
   if (head.status == 101) {
-    const std::string reason = u->pool->name() + " switched protocols without being asked";
+    const std::string reason = u->host->name + " switched protocols without being asked";
+    attempt_ended(*u->host, 0, 0);
     drop_upstream(u);
     attempt_failed(c, Failure::Protocol, reason);
     return false;
@@ -239,6 +247,7 @@ bool Worker::response_head(Upstream* u) {
     }
     return false;
   }
+  attempt_ended(*u->host, head.status, u->begun_ns);
   if (retry_later(c, {AttemptOutcome::Kind::Response, head.status})) return false;
   timers_.remove(*u);
   c->response_started = true;
@@ -313,14 +322,17 @@ void Worker::response_body(Upstream* u, char* bytes, std::size_t size) {
 void Worker::response_complete(Upstream* u, bool extra_bytes) {
   Client* c = u->client;
   const bool sent = c->request_whole && pending_request(c) == 0;
+  Host* host = u->host;
   record(c, c->status);
+  ++host->stats.requests;
   timers_.remove(*u);
   u->client = nullptr;
   c->up = nullptr;
   u->chunks.reset();
-  if (u->keep_alive && sent && !extra_bytes && !u->hangup && !u->pool->retired &&
-      u->pool->idle.size() < kMaxIdlePerInstance) {
-    u->pool->idle.push_back(u);
+  if (u->keep_alive && sent && !extra_bytes && !u->hangup && !host->retired &&
+      host->idle.size() < kMaxIdlePerInstance) {
+    host->idle.push_back(u);
+    if (host->waiting > 0) call_next(host);
   } else {
     u->client = nullptr;
     u->in_body = false;
@@ -336,6 +348,8 @@ void Worker::upstream_closed(Upstream* u) {
       if (u->to_client == BodyKind::Chunked) send_to_client(c, "0\r\n\r\n");
       if (!c->dead) response_complete(u, false);
     } else {
+      ++u->host->stats.resets;
+      judge(*u->host, true);
       abort_response(c);
     }
     return;
@@ -343,14 +357,16 @@ void Worker::upstream_closed(Upstream* u) {
   const bool reused = u->reused;
   const bool any_byte = u->any_byte;
   const std::string reason =
-      fmt::format("{} (target {}) closed the connection before its answer", u->pool->name(),
+      fmt::format("{} (target {}) closed the connection before its answer", u->host->name,
                   c->forward->targets[c->target].target->name);
   ++c->plan_target->stats->resets;
+  ++u->host->stats.resets;
+  const bool stale = reused && !any_byte && c->replayable && c->idempotent;
+  if (!stale) attempt_ended(*u->host, 0, 0);
   drop_upstream(u);
   // A kept connection that ends as we send was closed by the server before it saw the request
   // (9112 9.3.1): the request goes out once more, on a new connection.
-  if (reused && !any_byte && c->replayable && c->idempotent) {
-    rebase(c);
+  if (stale) {
     attempt(c, true);
     return;
   }
@@ -361,7 +377,8 @@ void Worker::upstream_closed(Upstream* u) {
 bool Worker::retry_later(Client* c, const AttemptOutcome& outcome) {
   const traffic::Forward& forward = *c->forward->forward;
   if (forward.retry.max_retries == 0 || !c->replayable || !c->request_whole ||
-      !traffic::should_retry(forward.retry, c->forward->retry_on, outcome, c->retries)) {
+      !traffic::should_retry(forward.retry, c->forward->retry_on, outcome, c->retries) ||
+      !begin_retry(c)) {
     return false;
   }
   ++c->retries;
@@ -387,6 +404,9 @@ void Worker::attempt_failed(Client* c, Failure failure, std::string reason) {
     case Failure::Protocol:
       outcome.kind = AttemptOutcome::Kind::ResetBeforeHead;
       break;
+    case Failure::NoHost:  // no attempts, so none that failed
+    case Failure::Overflow:
+      CHECK_FAILED("a failure that is answered at once");
   }
   if (retry_later(c, outcome)) return;
   answer(c, failure_reply(failure, dialect_of(c), std::move(reason)), !c->request_whole);
@@ -400,7 +420,7 @@ void Worker::abort_response(Client* c) {
 }
 
 void Worker::forget_idle(Upstream* u) {
-  auto& idle = u->pool->idle;
+  auto& idle = u->host->idle;
   const auto at = std::find(idle.begin(), idle.end(), u);
   if (at != idle.end()) idle.erase(at);
 }
@@ -414,7 +434,8 @@ void Worker::drop_upstream(Upstream* u) {
     forget_idle(u);
   }
   give_buffer(u->in);
-  --u->pool->connections;
+  --u->host->connections;
+  if (u->host->waiting > 0) call_next(u->host);
   bury(u);
 }
 

@@ -32,8 +32,9 @@ std::int64_t nanoseconds(clockid_t clock) {
 
 }  // namespace
 
-Worker::Worker(int number, std::uint64_t seed, WorkerTimeouts timeouts)
+Worker::Worker(int number, int count, std::uint64_t seed, WorkerTimeouts timeouts)
     : number_(number),
+      count_(count),
       timeouts_(timeouts),
       random_(Random(seed).split("gateway").split(static_cast<std::uint64_t>(number))),
       scratch_(kScratchBytes),
@@ -52,8 +53,11 @@ Worker::Worker(int number, std::uint64_t seed, WorkerTimeouts timeouts)
 Worker::~Worker() {
   if (thread_.joinable()) stop(Duration{});
   while (clients_ != nullptr) drop_client(clients_);
-  for (auto& [key, pool] : pools_) {
-    while (!pool->idle.empty()) drop_upstream(pool->idle.back());
+  for (auto& [name, cluster] : clusters_) {
+    for (const auto& host : cluster->all_hosts) {
+      while (!host->idle.empty()) drop_upstream(host->idle.back());
+    }
+    timers_.remove(*cluster);
   }
   delete_dead();
   for (auto& [port, slot] : slots_) {
@@ -112,7 +116,8 @@ GatewayStats Worker::stats() {
 GatewayStats Worker::collect() const {
   GatewayStats out = counts_;
   for (const auto& [key, stats] : target_stats_) out.targets[key].merge(*stats);
-  for (const auto& [key, pool] : pools_) out.upstream_connections_active += pool->connections;
+  for (const auto& [flag, count] : replies_) out.local_replies[std::string(flag)] += count;
+  collect_instances(out);
   return out;
 }
 
@@ -176,11 +181,13 @@ void Worker::turn() {
         accept_clients(*static_cast<Slot*>(connection));
         break;
       case Connection::Kind::Wake:
+      case Connection::Kind::Cluster:
         break;
     }
   }
   if (mail) run_messages();
   timers_.advance(now_ns_, [this](TimerNode& node) { fire(node); });
+  feed_hungry();
   delete_dead();
 }
 
@@ -234,39 +241,20 @@ TargetStats* Worker::stats_for(const StatsKey& key) {
   return cell.get();
 }
 
-Worker::Pool* Worker::pool_for(const traffic::Instance& instance) {
-  in_addr address{};
-  CHECK(inet_pton(AF_INET, instance.address.c_str(), &address) == 1);
-  const std::uint64_t key =
-      std::uint64_t{ntohl(address.s_addr)} << 16 | static_cast<std::uint64_t>(instance.port);
-  auto& pool = pools_[key];
-  if (!pool) {
-    pool = std::make_unique<Pool>();
-    pool->address = instance.address;
-    pool->port = instance.port;
-    pool->ipv4 = address.s_addr;
+void Worker::count_reply(std::string_view flag) {
+  for (auto& [known, count] : replies_) {
+    if (known == flag) {
+      ++count;
+      return;
+    }
   }
-  pool->retired = false;
-  return pool.get();
+  replies_.emplace_back(flag, 1);
 }
 
 void Worker::adopt(std::shared_ptr<const traffic::RouteIndex> index,
                    std::vector<ListenSocket> sockets) {
-  for (auto& [key, pool] : pools_) pool->retired = true;
   auto plan = std::make_unique<Plan>();
-  plan->targets.resize(index->target_count());
-  for (const traffic::ForwardIndex* forward : index->forwards()) {
-    for (const traffic::TargetIndex& target : forward->targets) {
-      PlanTarget& mine = plan->targets[target.id];
-      for (const traffic::Instance* instance : target.usable) {
-        mine.pools.push_back(pool_for(*instance));
-      }
-      // An instance that is sick but still named keeps its connections for what is in flight.
-      for (const traffic::Instance& instance : target.target->instances) (void)pool_for(instance);
-      if (!mine.pools.empty()) mine.next = random_.below(mine.pools.size());
-      mine.stats = stats_for({forward->listener, forward->route_name, target.target->name});
-    }
-  }
+  adopt_clusters(*index, *plan);
   plan->index = index;
   counts_.version = index->table().version;
   if (plan_->users > 0) old_plans_.push_back(std::move(plan_));
@@ -287,24 +275,30 @@ void Worker::adopt(std::shared_ptr<const traffic::RouteIndex> index,
     if (slot->listener != nullptr) {
       const auto& listener = *slot->listener->listener;
       slot->dialect = listener.dialect;
-      slot->name = listener.name.empty() ? fmt::format(":{}", slot->port) : listener.name;
+      name_slot(*slot, listener.name.empty() ? fmt::format(":{}", slot->port) : listener.name);
     } else if (slot->fd >= 0) {
       close_listener(*slot);
     }
   }
-  for (auto& [key, pool] : pools_) {
-    while (pool->retired && !pool->idle.empty()) drop_upstream(pool->idle.back());
-  }
   release(nullptr);
+}
+
+// The counts of a listener go by its name; its open connections follow it to a new one.
+void Worker::name_slot(Slot& slot, const std::string& name) {
+  if (slot.stats != nullptr && slot.name == name) return;
+  ListenerStats* before = slot.stats;
+  slot.name = name;
+  slot.stats = &counts_.listeners[name];
+  slot.untargeted = stats_for({name, "", ""});
+  if (before == nullptr) return;
+  slot.stats->connections_active += before->connections_active;
+  before->connections_active = 0;
 }
 
 void Worker::release(Plan* plan) {
   if (plan != nullptr && (--plan->users > 0 || plan == plan_.get())) return;
   std::erase_if(old_plans_, [](const auto& old) { return old->users == 0; });
-  if (!old_plans_.empty()) return;
-  std::erase_if(pools_, [](const auto& entry) {
-    return entry.second->retired && entry.second->connections == 0;
-  });
+  if (old_plans_.empty()) purge_clusters();
 }
 
 // Clients that are already queued are still served; idle ones are asked to leave.
@@ -366,9 +360,8 @@ void Worker::accept_clients(Slot& slot) {
     if (clients_ != nullptr) clients_->previous_client = c;
     clients_ = c;
     ++client_count_;
-    ListenerStats& stats = counts_.listeners[slot.name];
-    ++stats.connections_total;
-    ++stats.connections_active;
+    ++slot.stats->connections_total;
+    ++slot.stats->connections_active;
     timers_.set(*c, now_ns_ + timeouts_.client_idle.count(), now_ns_);
     add_to_epoll(c);
   }
@@ -377,14 +370,21 @@ void Worker::accept_clients(Slot& slot) {
 void Worker::fire(TimerNode& node) {
   auto* connection = static_cast<Connection*>(&node);
   if (connection->dead) return;
+  if (connection->kind == Connection::Kind::Cluster) {
+    sweep(*static_cast<Cluster*>(connection));
+    return;
+  }
   if (connection->kind == Connection::Kind::Upstream) {
     auto* u = static_cast<Upstream*>(connection);
     Client* c = u->client;
     if (c == nullptr) return;
     const std::string where =
-        fmt::format("{} (target {})", u->pool->name(), c->forward->targets[c->target].target->name);
+        fmt::format("{} (target {})", u->host->name, c->forward->targets[c->target].target->name);
     ++c->plan_target->stats->timeouts;
+    ++u->host->stats.timeouts;
+    attempt_ended(*u->host, 0, 0);
     const bool connecting = u->connecting;
+    if (connecting) ++u->host->stats.connect_failures;
     drop_upstream(u);
     if (connecting) {
       ++c->plan_target->stats->connect_failures;
@@ -415,7 +415,6 @@ void Worker::fire(TimerNode& node) {
       if (now_ns_ < c->request_deadline_ns) {
         c->timer = Client::Timer::Request;
         arm_request_timer(c);
-        rebase(c);
         attempt(c, false);
         break;
       }
@@ -426,11 +425,15 @@ void Worker::fire(TimerNode& node) {
         break;
       }
       ++c->plan_target->stats->timeouts;
-      const auto& target = *c->forward->targets[c->target].target;
+      if (c->up != nullptr) {
+        ++c->up->host->stats.timeouts;
+        attempt_ended(*c->up->host, 0, 0);
+      }
+      const traffic::TargetIndex& target = c->forward->targets[c->target];
       answer(c,
              failure_reply(Failure::RequestTimeout, dialect_of(c),
-                           fmt::format("target {} did not answer within {}", target.name,
-                                       to_string(c->forward->forward->timeouts.request))),
+                           fmt::format("target {} did not answer within {}", target.target->name,
+                                       to_string(target.timeouts.request))),
              !c->request_whole);
       break;
     }

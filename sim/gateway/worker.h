@@ -44,7 +44,8 @@ struct ListenSocket {
 /// messages that are run between two turns of the loop.
 class Worker {
  public:
-  Worker(int number, std::uint64_t seed, WorkerTimeouts timeouts);
+  /// Worker `number` of `count`: limits of a target are shared out among them.
+  Worker(int number, int count, std::uint64_t seed, WorkerTimeouts timeouts);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -60,7 +61,8 @@ class Worker {
 
  private:
   struct Buffer;
-  struct Pool;
+  struct Cluster;
+  struct Host;
   struct Plan;
   struct PlanTarget;
   struct Slot;
@@ -82,6 +84,7 @@ class Worker {
   // listeners and plans
   void adopt(std::shared_ptr<const traffic::RouteIndex> index, std::vector<ListenSocket> sockets);
   void accept_clients(Slot& slot);
+  void name_slot(Slot& slot, const std::string& name);
   void close_listener(Slot& slot);
   void begin_drain();
   bool drained() const;
@@ -110,10 +113,31 @@ class Worker {
   void drop_client(Client* c);
   void close_idle(Client* c);
 
+  void leave_plan(Client* c);
+
+  // clusters
+  void adopt_clusters(const traffic::RouteIndex& index, Plan& plan);
+  Cluster* cluster_named(const std::string& name);
+  void adopt_hosts(Cluster& cluster, const traffic::Target& target);
+  void retire_hosts(Cluster& cluster);
+  void purge_clusters();
+  traffic::PoolLimits share_of(const traffic::PoolLimits& limits) const;
+  void sweep(Cluster& cluster);
+  void attempt_ended(Host& host, int status, std::int64_t begun_ns);
+  void judge(Host& host, bool error);
+  bool begin_retry(Client* c);
+  void wait_for(Client* c, Host* host);
+  void stop_waiting(Client* c);
+  void call_next(Host* host);
+  void feed_hungry();
+  void feed(Host& host);
+  void collect_instances(GatewayStats& out) const;
+
   // upstream side
   void attempt(Client* c, bool fresh_only);
-  void rebase(Client* c);
-  Upstream* connect_to(Pool* pool);
+  void attempt_on(Client* c, Host* host, bool fresh_only);
+  void begin_try(Upstream* u);
+  Upstream* connect_to(Host* host);
   void flush_request(Client* c);
   void resume_upload(Client* c);
   void upstream_event(Upstream* u, std::uint32_t events);
@@ -136,10 +160,11 @@ class Worker {
 
   Buffer* take_buffer();
   void give_buffer(Buffer*& buffer);
-  Pool* pool_for(const traffic::Instance& instance);
   TargetStats* stats_for(const StatsKey& key);
+  void count_reply(std::string_view flag);
 
   const int number_;
+  const int count_;
   const WorkerTimeouts timeouts_;
   Random random_;
   int epoll_ = -1;
@@ -171,13 +196,15 @@ class Worker {
   std::unique_ptr<Plan> plan_;                    // in force
   std::vector<std::unique_ptr<Plan>> old_plans_;  // still used by requests in flight
   std::map<int, std::unique_ptr<Slot>> slots_;
-  std::map<std::uint64_t, std::unique_ptr<Pool>> pools_;
+  std::map<std::string, std::unique_ptr<Cluster>> clusters_;
+  std::vector<Host*> hungry_;
   std::vector<Buffer*> free_buffers_;
   std::vector<Connection*> dead_;
   Client* clients_ = nullptr;  // all of them, linked
   std::size_t client_count_ = 0;
   std::map<StatsKey, std::unique_ptr<TargetStats>> target_stats_;
   GatewayStats counts_;
+  std::vector<std::pair<std::string_view, std::uint64_t>> replies_;  // by flag; flags are literals
 };
 
 }  // namespace coalmine::gateway

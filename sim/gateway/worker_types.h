@@ -1,7 +1,8 @@
-// The worker's own records; only worker.cpp, client.cpp and upstream.cpp see them.
+// The worker's own records; only its own files see them.
 #pragma once
 
 #include "sim/gateway/worker.h"
+#include "sim/traffic/cluster.h"
 
 namespace coalmine::gateway {
 
@@ -10,7 +11,7 @@ struct Worker::Buffer {
 };
 
 struct Worker::Connection : TimerNode {
-  enum class Kind : std::uint8_t { Wake, Listen, Client, Upstream };
+  enum class Kind : std::uint8_t { Wake, Listen, Client, Upstream, Cluster };
   explicit Connection(Kind k) : kind(k) {}
   Kind kind;
   bool dead = false;
@@ -25,22 +26,44 @@ struct Worker::Slot : Connection {
   const traffic::ListenerIndex* listener = nullptr;  ///< of the plan in force; null once gone
   traffic::Dialect dialect = traffic::Dialect::Envoy;
   std::string name;
+  ListenerStats* stats = nullptr;
+  TargetStats* untargeted = nullptr;  ///< of requests that are answered before a pick
 };
 
-/// Connections to one instance. Lives as long as any plan or connection uses it.
-struct Worker::Pool {
-  std::string address;
+/// One instance of a cluster: its connections and counts.
+struct Worker::Host {
+  Cluster* cluster = nullptr;
+  std::size_t index = 0;  ///< in the cluster's state; of no meaning once retired
+  std::string id;
+  std::string name;  ///< "127.0.0.1:9001"
   int port = 0;
   std::uint32_t ipv4 = 0;  ///< network byte order
   std::vector<Upstream*> idle;
   std::size_t connections = 0;
-  bool retired = false;  ///< the plan in force does not name it
-  std::string name() const { return fmt::format("{}:{}", address, port); }
+  Client* first_waiting = nullptr;  ///< for a connection, in the order they came
+  Client* last_waiting = nullptr;
+  std::size_t waiting = 0;
+  bool hungry = false;   ///< a connection may have become free for who waits
+  bool retired = false;  ///< the cluster does not name it any more
+  InstanceStats stats;
+};
+
+/// What this worker knows of a target's instances. It outlives plans, so that a new table does not
+/// forget who was ejected. The timer is that of the outlier sweeps.
+struct Worker::Cluster : Connection {
+  Cluster() : Connection(Kind::Cluster) {}
+  std::string name;
+  traffic::ClusterState state;
+  std::vector<Host*> hosts;                      ///< by the state's index
+  std::vector<std::unique_ptr<Host>> all_hosts;  ///< those, and retired ones still in use
+  traffic::PoolLimits limits;                    ///< this worker's share of them
+  Duration sweep_interval{};                     ///< zero: nothing to sweep
+  std::uint32_t retries = 0;                     ///< going on now
+  bool retired = false;                          ///< the plan in force does not name it
 };
 
 struct Worker::PlanTarget {
-  std::vector<Pool*> pools;
-  std::size_t next = 0;  ///< round robin
+  Cluster* cluster = nullptr;
   TargetStats* stats = nullptr;
 };
 
@@ -72,6 +95,7 @@ struct Worker::Client : Connection {
   bool replayable = true;
   bool response_started = false;
   bool idempotent = false;
+  bool retrying = false;  ///< counted in the cluster's retries
   int minor = 1;
   int retries = 0;
   Slot* slot = nullptr;
@@ -91,6 +115,9 @@ struct Worker::Client : Connection {
   const traffic::ForwardIndex* forward = nullptr;
   std::size_t target = 0;
   PlanTarget* plan_target = nullptr;
+  Host* waits_for = nullptr;  ///< a connection to it
+  Client* next_waiting = nullptr;
+  Client* previous_waiting = nullptr;
   Buffer* request = nullptr;  ///< head and body as sent upstream, as far as kept
   std::size_t request_sent = 0;
   Framing body;  ///< length counts down
@@ -102,8 +129,8 @@ struct Worker::Client : Connection {
 
 struct Worker::Upstream : Connection {
   Upstream() : Connection(Kind::Upstream) {}
-  Pool* pool = nullptr;
-  Client* client = nullptr;  ///< null: idle in the pool
+  Host* host = nullptr;
+  Client* client = nullptr;  ///< null: idle
   bool connecting = false;
   bool reused = false;
   bool more = false;    ///< reading stopped because the client does not take more
@@ -116,6 +143,7 @@ struct Worker::Upstream : Connection {
   Buffer* in = nullptr;  ///< of an incomplete head
   Framing body;
   std::unique_ptr<ChunkDecoder> chunks;
+  std::int64_t begun_ns = 0;  ///< the attempt
 };
 
 }  // namespace coalmine::gateway

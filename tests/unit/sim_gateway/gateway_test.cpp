@@ -517,7 +517,7 @@ TEST(Admin, ShowsWhatIsCounted) {
                            "code=\"2xx\"} 1\n"),
             std::string::npos);
   EXPECT_TRUE(parse_json(admin(*gateway, "/stats?format=json").body));
-  EXPECT_TRUE(parse_json(admin(*gateway, "/clusters").body));
+  EXPECT_TRUE(parse_json(admin(*gateway, "/clusters?format=json").body));
   const auto dump = parse_json(admin(*gateway, "/config_dump").body);
   ASSERT_TRUE(dump);
   EXPECT_EQ(*traffic::route_table_from_json(*dump), *gateway->table());
