@@ -10,6 +10,7 @@
 
 #include "sim/cli/report_option.h"
 #include "sim/cli/verb.h"
+#include "sim/scenario/doubts.h"
 #include "sim/scenario/plan_source.h"
 #include "sim/scenario/plan_text.h"
 #include "sim/scenario/report.h"
@@ -127,11 +128,14 @@ int run_scenarios(const RunArguments& arguments, const Worlds& worlds, std::ostr
   return code;
 }
 
-int validate_scenarios(const std::vector<std::string>& paths, std::ostream& out,
-                       std::ostream& err) {
+int validate_scenarios(const std::vector<std::string>& paths, const world::World& world,
+                       std::ostream& out, std::ostream& err) {
   std::vector<scenario::Scenario> scenarios;
   const int code = load_all(paths, scenarios, err, true);
   for (const scenario::Scenario& scenario : scenarios) {
+    for (const Error& doubt : scenario::all_doubts(scenario, world)) {
+      err << scenario::render_warning(doubt, scenario.text);
+    }
     out << fmt::format("{}: ok, {} ({} steps, {} events, {} checks)\n", scenario.file,
                        scenario.name, scenario.spec.plan.steps.size(), scenario.spec.events.size(),
                        scenario.checks.size());

@@ -38,8 +38,10 @@ struct Worlds {
 /// 2 an invalid file or option, 3 the environment.
 int run_scenarios(const RunArguments& arguments, const Worlds& worlds, std::ostream& out,
                   std::ostream& err);
-/// Checks files without running them.
-int validate_scenarios(const std::vector<std::string>& paths, std::ostream& out, std::ostream& err);
+/// Checks files without running them; warnings are for what is allowed but cannot come out as it
+/// reads. `world` shows what becomes of the worst canary.
+int validate_scenarios(const std::vector<std::string>& paths, const world::World& world,
+                       std::ostream& out, std::ostream& err);
 /// Replaces the scenarios' plans by that of KIND:FILE, with all problems and warnings on `err`.
 /// Returns the exit code.
 int use_plan(const std::string& kind_and_file, std::vector<scenario::Scenario>& scenarios,

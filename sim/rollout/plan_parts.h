@@ -1,4 +1,4 @@
-// Checks of a plan's parts. Only for sim/rollout's own .cpp files.
+// Checks of a plan's parts. Only for sim/rollout's own .cpp files, and for sim/scenario's doubts.
 #pragma once
 
 #include <vector>
@@ -14,7 +14,8 @@ void check_parts(const Plan& plan, bool canary_bakes, std::vector<Error>& errors
 void check_check(const CheckSpec& spec, std::vector<Error>& errors);
 /// " errors", for after "the check"; nothing without a name.
 std::string named(const CheckSpec& spec);
-/// All bakes and pauses with a timeout.
+/// What the steps take at least: bakes, experiments, checks with their counts, and pauses that go
+/// on by themselves.
 Duration shortest_length(const Plan& plan);
 
 }  // namespace coalmine::rollout

@@ -1,3 +1,4 @@
+#include "sim/scenario/plan_course.h"
 #include "sim/scenario/tables.h"
 
 namespace coalmine::scenario {
@@ -158,10 +159,17 @@ void check_rollout(const Context& context) {
                                                      promote->version, plan.canary));
     }
   }
-  if (length >= context.scenario.spec.limit && !expects_unfinished(context.scenario)) {
+  const PlanCourse course = plan_course(context.scenario.spec);
+  const Duration limit = context.scenario.spec.limit;
+  if (length >= limit && !expects_unfinished(context.scenario)) {
     context.reader.problem(*child(rollout, "plan"),
                            "the plan bakes for {}, but the run ends after {} (given.clock.limit)",
-                           to_string(length), to_string(context.scenario.spec.limit));
+                           to_string(length), to_string(limit));
+  } else if (course.length >= limit && !course.stuck_at && !course.operated &&
+             !expects_unfinished(context.scenario)) {
+    context.reader.problem(*child(rollout, "plan"),
+                           "the steps take {}, but the run ends after {} (given.clock.limit)",
+                           to_string(course.length), to_string(limit));
   }
   // One problem of a place is enough: both checks may have found it.
   std::vector<Error> found = rollout::check(plan);
