@@ -114,11 +114,9 @@ Verb run_verb() {
 
 Verb replay_verb() {
   auto typed = std::make_shared<ReplayArguments>();
-  return {"replay",
-          "Compute what a run or a rollout printed from its journal alone, and check it: every "
-          "recorded decision must follow from the recorded samples.",
+  return {"replay", "Compute a run's figures from its journal alone, and check each decision.",
           "coalmine run scenarios --journal journals && coalmine replay journals\n"
-          "coalmine replay ~/.local/state/coalmine/default.journal --report json=rollout.json",
+          "coalmine replay ~/.local/state/coalmine/default.journal",
           [typed](Options& options) {
             options.positionals("JOURNAL", typed->paths, true,
                                 "journals, or folders (*.jsonl and *.journal in them)");
@@ -134,15 +132,12 @@ Verb replay_verb() {
 
 Verb validate_verb() {
   auto paths = std::make_shared<std::vector<std::string>>();
-  return {
-      "validate",
-      "Check scenario files without running them: every problem, and what cannot come out as it "
-      "reads, with line and column.",
-      "coalmine validate scenarios\ncoalmine validate my-rollout.yaml",
-      [paths](Options& options) {
-        options.positionals("PATH", *paths, true, "scenario files or folders");
-      },
-      [paths] { return validate_scenarios(*paths, quick_world(), std::cout, std::cerr); }};
+  return {"validate", "Check scenario files: every problem, and what cannot come out as it reads.",
+          "coalmine validate scenarios\ncoalmine validate my-rollout.yaml",
+          [paths](Options& options) {
+            options.positionals("PATH", *paths, true, "scenario files or folders");
+          },
+          [paths] { return validate_scenarios(*paths, quick_world(), std::cout, std::cerr); }};
 }
 
 Verb import_verb() {
