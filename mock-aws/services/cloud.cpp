@@ -82,9 +82,9 @@ std::unique_ptr<Region> Cloud::make_region(const Scope& scope) {
   around.acquire_address = [this] { return addresses_.acquire(); };
   around.release_address = [this](const std::string& address) { addresses_.release(address); };
   made->elbv2 = std::make_unique<Elbv2>(scope, random.split("elbv2"), events_, std::move(around));
-  made->ecs = std::make_unique<Ecs>(EcsDependencies{
-      scope.account, scope.region, random.split("ecs"), events_, *made->cloudmap, *made->elbv2,
-      *made->logs, *made->ecr, *made->cloudwatch, addresses_, options_.ecs});
+  made->ecs = std::make_unique<Ecs>(
+      EcsDependencies{scope, random.split("ecs"), events_, *made->cloudmap, *made->elbv2,
+                      *made->logs, *made->ecr, *made->cloudwatch, addresses_, options_.ecs});
   made->ec2->set_interfaces([ecs = made->ecs.get()] { return interfaces_of(*ecs); });
   return made;
 }
