@@ -111,7 +111,7 @@ traffic::Forward compile_forward(const Elbv2& elb, const LoadBalancer& balancer,
   }
   const Duration idle =
       std::chrono::seconds{number(balancer.attributes.at("idle_timeout.timeout_seconds"))};
-  forward.timeouts = {idle, idle};
+  forward.timeouts = {Duration{}, idle};  // a response may take as long as it keeps coming
   const Json& stickiness = config["TargetGroupStickinessConfig"];
   if (get_bool(stickiness, "Enabled")) {
     forward.stickiness.duration = std::chrono::seconds{get_int(stickiness, "DurationSeconds")};

@@ -167,6 +167,8 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
     c->plan = plan_.get();
     ++c->plan->users;
     c->plan_target = &c->plan->targets[decision.chosen().id];
+    c->idle_ns = decision.chosen().timeouts.idle.count();
+    c->active_ns = now_ns_;
   }
   if (decision.forward == nullptr || decision.refusal != traffic::Refusal::None) {
     // A small body that is already here is skipped, so that the connection can live on.
@@ -182,7 +184,7 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
   if (!c->request_whole) {
     if (c->body.kind == BodyKind::Chunked) c->chunks = std::make_unique<ChunkDecoder>();
     c->timer = Client::Timer::StreamIdle;
-    timers_.set(*c, now_ns_ + timeouts_.stream_idle.count(), now_ns_);
+    timers_.set(*c, now_ns_ + body_idle_ns(c), now_ns_);
     if (rest_size > 0) used = feed_body(c, rest, rest_size);
     if (c->dead || c->plan == nullptr) return used;
   } else {
@@ -218,8 +220,9 @@ std::size_t Worker::pending_request(const Client* c) const {
 
 // Passes on a piece of the request body; returns how many bytes belonged to it.
 std::size_t Worker::feed_body(Client* c, char* bytes, std::size_t size) {
+  c->active_ns = now_ns_;
   if (c->timer == Client::Timer::StreamIdle) {
-    timers_.set(*c, now_ns_ + timeouts_.stream_idle.count(), now_ns_);
+    timers_.set(*c, now_ns_ + body_idle_ns(c), now_ns_);
   }
   if (c->body.kind == BodyKind::Length) {
     const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(c->body.length, size));
@@ -259,11 +262,18 @@ void Worker::request_complete(Client* c) {
 }
 
 void Worker::arm_request_timer(Client* c) {
-  if (c->request_deadline_ns == TimerNode::kNone) {
+  std::int64_t deadline_ns = c->request_deadline_ns;
+  if (c->idle_ns > 0) deadline_ns = std::min(deadline_ns, c->active_ns + c->idle_ns);
+  if (deadline_ns == TimerNode::kNone) {
     timers_.remove(*c);
   } else {
-    timers_.set(*c, c->request_deadline_ns, now_ns_);
+    timers_.set(*c, deadline_ns, now_ns_);
   }
+}
+
+// How long a sender may leave its request body unfinished without sending any of it.
+std::int64_t Worker::body_idle_ns(const Client* c) const {
+  return c->idle_ns > 0 ? c->idle_ns : timeouts_.stream_idle.count();
 }
 
 void Worker::emit_body(Client* c, std::string_view first, std::string_view payload,
@@ -350,6 +360,7 @@ void Worker::flush_client(Client* c) {
       return;
     }
     c->out_sent += static_cast<std::size_t>(n);
+    c->active_ns = now_ns_;
   }
   give_buffer(c->out);
   if (c->state == Client::State::Linger) {

@@ -53,6 +53,8 @@ Json instance_json(const traffic::Instance& instance, const InstanceStats& stats
           {"timeouts", stats.timeouts},
           {"overflows", stats.overflows},
           {"ejections", stats.ejections},
+          {"checks", stats.checks},
+          {"check_failures", stats.check_failures},
           {"connections", stats.connections_active},
           {"active", stats.requests_active},
           {"waiting", stats.requests_waiting},
@@ -153,6 +155,8 @@ void add_instance_values(const GatewayStats& stats, Values& out) {
     out.emplace_back(base + "rq_pending_overflow", i.overflows);
     out.emplace_back(base + "rq_pending_active", i.requests_waiting);
     out.emplace_back(base + "ejections_total", i.ejections);
+    out.emplace_back(base + "health_check.attempt", i.checks);
+    out.emplace_back(base + "health_check.failure", i.check_failures);
     out.emplace_back(base + "healthy", i.health_flags() == "healthy" ? 1U : 0U);
     out.emplace_back(base + "rq_time_us.p99", microseconds(i.latency.quantile(0.99)));
   }
@@ -196,6 +200,9 @@ void add_instance_families(const GatewayStats& stats, std::string& out) {
          [](I i) { return i.overflows; });
   family("ejections_total", "counter", "Times outlier detection took the instance out.",
          [](I i) { return i.ejections; });
+  family("checks_total", "counter", "Active health checks.", [](I i) { return i.checks; });
+  family("check_failures_total", "counter", "Active health checks that failed.",
+         [](I i) { return i.check_failures; });
   family("healthy", "gauge", "1 unless the table, its checks or outlier detection keep it out.",
          [](I i) { return i.health_flags() == "healthy" ? 1 : 0; });
   family("connections_active", "gauge", "Open connections to the instance.",

@@ -29,6 +29,7 @@ void Worker::adopt_clusters(const traffic::RouteIndex& index, Plan& plan) {
     cluster->limits = share_of(described.target->pool);
     cluster->state.update(*described.target, described.empty);
     adopt_hosts(*cluster, *described.target);
+    adopt_checks(*cluster, described.target->health_check);
     const auto& outlier = described.target->outlier;
     cluster->sweep_interval = outlier ? outlier->interval : Duration{};
     if (outlier && cluster->deadline_ns == TimerNode::kNone) {
@@ -37,7 +38,9 @@ void Worker::adopt_clusters(const traffic::RouteIndex& index, Plan& plan) {
     in_force.push_back(cluster);
   }
   for (auto& [name, cluster] : clusters_) {
-    if (cluster->retired) retire_hosts(*cluster);
+    if (!cluster->retired) continue;
+    retire_hosts(*cluster);
+    adopt_checks(*cluster, std::nullopt);
   }
   plan.targets.resize(index.target_count());
   for (const traffic::ForwardIndex* forward : index.forwards()) {

@@ -9,7 +9,8 @@
 //   heads.h          what is added to and taken from heads; our own answers (pure)
 //   timer_wheel.h    one lazy timer per connection (pure)
 //   worker.h         the loop; client.cpp and upstream.cpp are the two sides of an exchange,
-//                    clusters.cpp knows the instances: ejections, limits, who waits
+//                    clusters.cpp knows the instances: ejections, limits, who waits;
+//                    health_checks.cpp asks them how they are
 //   stats.h          counts per listener, route and target, and per instance
 //   admin.h          /server_info, /stats, /metrics, /clusters, /config_dump, /ready
 //   control_source.h snapshots from the control plane, counts back to it

@@ -264,6 +264,8 @@ traffic::LocalReply failure_reply(Failure failure, Dialect dialect, std::string 
       return reply_of(502, dialect, text("protocol error"), "UPE", std::move(reason));
     case Failure::RequestTimeout:
       return reply_of(504, dialect, "upstream request timeout", "UT", std::move(reason));
+    case Failure::StreamIdle:
+      return reply_of(504, dialect, "stream timeout", "SI", std::move(reason));
     case Failure::NoHost:
       return reply_of(503, dialect, "no healthy upstream", "UH", std::move(reason));
     case Failure::Overflow: {

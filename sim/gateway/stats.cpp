@@ -24,6 +24,8 @@ void InstanceStats::merge(const InstanceStats& other) {
   timeouts += other.timeouts;
   overflows += other.overflows;
   ejections += other.ejections;
+  checks += other.checks;
+  check_failures += other.check_failures;
   connections_total += other.connections_total;
   connections_active += other.connections_active;
   requests_active += other.requests_active;

@@ -55,6 +55,8 @@ struct InstanceStats {
   std::uint64_t timeouts = 0;
   std::uint64_t overflows = 0;
   std::uint64_t ejections = 0;
+  std::uint64_t checks = 0;  ///< active health checks, of every worker
+  std::uint64_t check_failures = 0;
   std::uint64_t connections_total = 0;
   std::uint64_t connections_active = 0;
   std::uint64_t requests_active = 0;

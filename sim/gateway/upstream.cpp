@@ -16,22 +16,29 @@ namespace coalmine::gateway {
 
 using traffic::AttemptOutcome;
 
-Worker::Upstream* Worker::connect_to(Host* host) {
+/// A socket that is connecting; -1 and errno if that fails at once.
+int Worker::open_connection(std::uint32_t ipv4, int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return nullptr;
+  if (fd < 0) return -1;
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(host->port));
-  address.sin_addr.s_addr = host->ipv4;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = ipv4;
   if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 &&
       errno != EINPROGRESS) {
     const int why = errno;
     close(fd);
     errno = why;
-    return nullptr;
+    return -1;
   }
+  return fd;
+}
+
+Worker::Upstream* Worker::connect_to(Host* host) {
+  const int fd = open_connection(host->ipv4, host->port);
+  if (fd < 0) return nullptr;
   auto* u = new Upstream;
   u->fd = fd;
   u->host = host;
@@ -180,6 +187,7 @@ void Worker::upstream_readable(Upstream* u) {
     }
     const auto size = static_cast<std::size_t>(n);
     u->any_byte = true;
+    c->active_ns = now_ns_;
     response_bytes(u, scratch_.data(), size);
     if (u->dead || u->client != c) return;
     if (size < scratch_.size() && !u->hangup) return;
@@ -406,6 +414,7 @@ void Worker::attempt_failed(Client* c, Failure failure, std::string reason) {
       break;
     case Failure::NoHost:  // no attempts, so none that failed
     case Failure::Overflow:
+    case Failure::StreamIdle:
       CHECK_FAILED("a failure that is answered at once");
   }
   if (retry_later(c, outcome)) return;

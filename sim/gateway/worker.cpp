@@ -56,6 +56,7 @@ Worker::~Worker() {
   for (auto& [name, cluster] : clusters_) {
     for (const auto& host : cluster->all_hosts) {
       while (!host->idle.empty()) drop_upstream(host->idle.back());
+      stop_checks(*host);
     }
     timers_.remove(*cluster);
   }
@@ -180,8 +181,12 @@ void Worker::turn() {
       case Connection::Kind::Listen:
         accept_clients(*static_cast<Slot*>(connection));
         break;
+      case Connection::Kind::Check:
+        check_event(static_cast<Check*>(connection), events[i].events);
+        break;
       case Connection::Kind::Wake:
       case Connection::Kind::Cluster:
+      case Connection::Kind::Host:
         break;
     }
   }
@@ -195,6 +200,8 @@ void Worker::delete_dead() {
   for (Connection* c : dead_) {
     if (c->kind == Connection::Kind::Client) {
       delete static_cast<Client*>(c);
+    } else if (c->kind == Connection::Kind::Check) {
+      delete static_cast<Check*>(c);
     } else {
       delete static_cast<Upstream*>(c);
     }
@@ -374,6 +381,14 @@ void Worker::fire(TimerNode& node) {
     sweep(*static_cast<Cluster*>(connection));
     return;
   }
+  if (connection->kind == Connection::Kind::Host) {
+    begin_check(*static_cast<Host*>(connection));
+    return;
+  }
+  if (connection->kind == Connection::Kind::Check) {
+    check_ended(*static_cast<Check*>(connection)->host, false);
+    return;
+  }
   if (connection->kind == Connection::Kind::Upstream) {
     auto* u = static_cast<Upstream*>(connection);
     Client* c = u->client;
@@ -405,11 +420,7 @@ void Worker::fire(TimerNode& node) {
       refuse(c, 408, "the request head did not come in time");
       break;
     case Client::Timer::StreamIdle:
-      if (c->response_started) {
-        abort_response(c);
-      } else {
-        refuse(c, 408, "the request body did not come in time");
-      }
+      stream_idle(c);
       break;
     case Client::Timer::Retry:
       if (now_ns_ < c->request_deadline_ns) {
@@ -419,25 +430,52 @@ void Worker::fire(TimerNode& node) {
         break;
       }
       [[fallthrough]];
-    case Client::Timer::Request: {
-      if (c->response_started) {
-        abort_response(c);
-        break;
+    case Client::Timer::Request:
+      if (now_ns_ >= c->request_deadline_ns) {
+        request_timed_out(c);
+      } else if (now_ns_ < c->active_ns + c->idle_ns) {
+        arm_request_timer(c);  // there was something to hear since
+      } else {
+        stream_idle(c);
       }
-      ++c->plan_target->stats->timeouts;
-      if (c->up != nullptr) {
-        ++c->up->host->stats.timeouts;
-        attempt_ended(*c->up->host, 0, 0);
-      }
-      const traffic::TargetIndex& target = c->forward->targets[c->target];
-      answer(c,
-             failure_reply(Failure::RequestTimeout, dialect_of(c),
-                           fmt::format("target {} did not answer within {}", target.target->name,
-                                       to_string(target.timeouts.request))),
-             !c->request_whole);
       break;
-    }
   }
+}
+
+// Neither side was heard for too long. Envoy's "stream timeout": 408 while the request is not
+// complete, else 504.
+void Worker::stream_idle(Client* c) {
+  if (c->response_started) {
+    abort_response(c);
+    return;
+  }
+  const traffic::TargetIndex& target = c->forward->targets[c->target];
+  const Duration limit{c->request_whole ? c->idle_ns : body_idle_ns(c)};
+  traffic::LocalReply reply = failure_reply(
+      Failure::StreamIdle, dialect_of(c),
+      c->request_whole
+          ? fmt::format("nothing from target {} for {}", target.target->name, to_string(limit))
+          : fmt::format("nothing of the request body for {}", to_string(limit)));
+  if (!c->request_whole) reply.status = 408;
+  answer(c, reply, !c->request_whole);
+}
+
+void Worker::request_timed_out(Client* c) {
+  if (c->response_started) {
+    abort_response(c);
+    return;
+  }
+  ++c->plan_target->stats->timeouts;
+  if (c->up != nullptr) {
+    ++c->up->host->stats.timeouts;
+    attempt_ended(*c->up->host, 0, 0);
+  }
+  const traffic::TargetIndex& target = c->forward->targets[c->target];
+  answer(c,
+         failure_reply(Failure::RequestTimeout, dialect_of(c),
+                       fmt::format("target {} did not answer within {}", target.target->name,
+                                   to_string(target.timeouts.request))),
+         !c->request_whole);
 }
 
 traffic::Dialect Worker::dialect_of(const Client* c) const {

@@ -61,6 +61,7 @@ class Worker {
 
  private:
   struct Buffer;
+  struct Check;
   struct Cluster;
   struct Host;
   struct Plan;
@@ -133,7 +134,16 @@ class Worker {
   void feed(Host& host);
   void collect_instances(GatewayStats& out) const;
 
+  // health checks
+  void adopt_checks(Cluster& cluster, const std::optional<traffic::HealthCheck>& policy);
+  void stop_checks(Host& host);
+  void begin_check(Host& host);
+  void check_event(Check* check, std::uint32_t events);
+  void read_check(Check* check);
+  void check_ended(Host& host, bool passed);
+
   // upstream side
+  int open_connection(std::uint32_t ipv4, int port);
   void attempt(Client* c, bool fresh_only);
   void attempt_on(Client* c, Host* host, bool fresh_only);
   void begin_try(Upstream* u);
@@ -150,7 +160,10 @@ class Worker {
   void attempt_failed(Client* c, Failure failure, std::string reason);
   bool retry_later(Client* c, const traffic::AttemptOutcome& outcome);
   void arm_request_timer(Client* c);
+  void stream_idle(Client* c);
+  void request_timed_out(Client* c);
   void abort_response(Client* c);
+  std::int64_t body_idle_ns(const Client* c) const;
   std::size_t pending_request(const Client* c) const;
   void drop_upstream(Upstream* u);
   void forget_idle(Upstream* u);

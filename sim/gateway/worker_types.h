@@ -11,7 +11,15 @@ struct Worker::Buffer {
 };
 
 struct Worker::Connection : TimerNode {
-  enum class Kind : std::uint8_t { Wake, Listen, Client, Upstream, Cluster };
+  enum class Kind : std::uint8_t {
+    Wake,
+    Listen,
+    Client,
+    Upstream,
+    Cluster,
+    Host,
+    Check,
+  };
   explicit Connection(Kind k) : kind(k) {}
   Kind kind;
   bool dead = false;
@@ -30,8 +38,9 @@ struct Worker::Slot : Connection {
   TargetStats* untargeted = nullptr;  ///< of requests that are answered before a pick
 };
 
-/// One instance of a cluster: its connections and counts.
-struct Worker::Host {
+/// One instance of a cluster: its connections and counts. The timer is that of its next check.
+struct Worker::Host : Connection {
+  Host() : Connection(Kind::Host) {}
   Cluster* cluster = nullptr;
   std::size_t index = 0;  ///< in the cluster's state; of no meaning once retired
   std::string id;
@@ -43,9 +52,19 @@ struct Worker::Host {
   Client* first_waiting = nullptr;  ///< for a connection, in the order they came
   Client* last_waiting = nullptr;
   std::size_t waiting = 0;
-  bool hungry = false;   ///< a connection may have become free for who waits
-  bool retired = false;  ///< the cluster does not name it any more
+  bool hungry = false;     ///< a connection may have become free for who waits
+  bool retired = false;    ///< the cluster does not name it any more
+  Check* check = nullptr;  ///< the health check going on
   InstanceStats stats;
+};
+
+/// A health check that waits for its answer.
+struct Worker::Check : Connection {
+  Check() : Connection(Kind::Check) {}
+  Host* host = nullptr;
+  bool connected = false;
+  HeadScan scan;
+  std::string answer;
 };
 
 /// What this worker knows of a target's instances. It outlives plans, so that a new table does not
@@ -57,9 +76,10 @@ struct Worker::Cluster : Connection {
   std::vector<Host*> hosts;                      ///< by the state's index
   std::vector<std::unique_ptr<Host>> all_hosts;  ///< those, and retired ones still in use
   traffic::PoolLimits limits;                    ///< this worker's share of them
-  Duration sweep_interval{};                     ///< zero: nothing to sweep
-  std::uint32_t retries = 0;                     ///< going on now
-  bool retired = false;                          ///< the plan in force does not name it
+  std::optional<traffic::HealthCheck> health_check;
+  Duration sweep_interval{};  ///< zero: nothing to sweep
+  std::uint32_t retries = 0;  ///< going on now
+  bool retired = false;       ///< the plan in force does not name it
 };
 
 struct Worker::PlanTarget {
@@ -124,6 +144,8 @@ struct Worker::Client : Connection {
   std::unique_ptr<ChunkDecoder> chunks;
   std::int64_t begun_ns = 0;
   std::int64_t request_deadline_ns = TimerNode::kNone;
+  std::int64_t idle_ns = 0;    ///< longest silence once the request is complete; 0: any
+  std::int64_t active_ns = 0;  ///< when a byte came last, from either side
   int status = 0;
 };
 

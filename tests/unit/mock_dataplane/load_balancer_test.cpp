@@ -34,7 +34,7 @@ TEST_F(CompileLoadBalancer, WeightsAndHealthyInstancesReachTheTable) {
   EXPECT_EQ(got.listeners[0].dialect, traffic::Dialect::Alb);
   const traffic::Forward& forward = forward_of(got.listeners[0].routes.at(0));
   EXPECT_EQ(forward.empty, traffic::EmptyPolicy::FailOpen);
-  EXPECT_EQ(forward.timeouts.request, 60s);
+  EXPECT_EQ(forward.timeouts, (traffic::Timeouts{0s, 60s}));
   ASSERT_EQ(forward.targets.size(), 2U);
   EXPECT_EQ(forward.targets[0].weight, 99U);
   EXPECT_EQ(forward.targets[0].instances,

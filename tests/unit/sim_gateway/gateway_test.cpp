@@ -294,6 +294,55 @@ TEST(Gateway, TimeoutsAreAnswered) {
       << "half a body";
 }
 
+TEST(Gateway, SilenceIsAnsweredAfterTheIdleTimeout) {  // Envoy: stream timeout, 408 or 504
+  Upstream silent([](Socket& socket) { socket.read_all(); });
+  const auto gateway = start_gateway(table_of(
+      {{"v1", 1, {silent.port()}}}, 1, {{"timeouts", {{"request", "0s"}, {"idle", "200ms"}}}}));
+  const Answer late = ask(port_of(*gateway), kGet);
+  EXPECT_EQ(late.status, 504);
+  EXPECT_EQ(late.body, "stream timeout");
+  EXPECT_EQ(late.field("x-coalmine-reason"), "nothing from target v1 for 200ms");
+  const Answer half =
+      ask(port_of(*gateway), "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na");
+  EXPECT_EQ(half.status, 408);
+  EXPECT_EQ(half.body, "stream timeout");
+  EXPECT_EQ(gateway->stats().local_replies.at("SI"), 2U);
+}
+
+TEST(Gateway, AnAnswerThatKeepsComingIsNotIdle) {
+  Upstream slow([](Socket& socket) {
+    read_request(socket);
+    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    for (int i = 0; i < 5; ++i) {
+      std::this_thread::sleep_for(milliseconds(400));  // five make more than one idle timeout
+      socket.write("x");
+    }
+    read_request(socket);
+    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nxx");
+    socket.read_all();
+  });
+  const auto gateway = start_gateway(table_of(
+      {{"v1", 1, {slow.port()}}}, 1, {{"timeouts", {{"request", "0s"}, {"idle", "1800ms"}}}}));
+  Socket socket = Socket::connect_to(port_of(*gateway));
+  socket.write(kGet);
+  EXPECT_EQ(read_answer(socket).body, "xxxxx");
+  socket.write(kGet);
+  ASSERT_TRUE(socket.read_until("xx"));
+  EXPECT_FALSE(socket.read_more()) << "silent in the middle: cut";
+  EXPECT_TRUE(socket.ended);
+}
+
+TEST(Gateway, ATargetsOwnTimeoutHoldsForIt) {
+  Upstream silent([](Socket& socket) { socket.read_all(); });
+  const Json target = {{"name", "v1"},
+                       {"instances", {fmt::format("127.0.0.1:{}", silent.port())}},
+                       {"timeouts", {{"request", "100ms"}}}};
+  const auto gateway = start_gateway(table_of({{"v1", 1, {1}}}, 1, {{"targets", {target}}}));
+  const Answer late = ask(port_of(*gateway), kGet);
+  EXPECT_EQ(late.body, "upstream request timeout");
+  EXPECT_EQ(late.field("x-coalmine-reason"), "target v1 did not answer within 100ms");
+}
+
 // --- retries ---------------------------------------------------------------------------------
 
 TEST(Gateway, RetriesInsideThePickedTarget) {

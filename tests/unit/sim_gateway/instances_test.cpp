@@ -200,6 +200,117 @@ TEST(Instances, ATargetBehindTwoRoutesIsEjectedOnce) {
   EXPECT_EQ(bad.asked, 3);
 }
 
+// --- health checks -----------------------------------------------------------------------------
+
+/// Answers health checks, at /ping, with a status of their own.
+class Checked {
+ public:
+  explicit Checked(int first_health) : health(first_health), upstream_(serve()) {}
+  int port() const { return upstream_.port(); }
+  std::string address() const { return fmt::format("127.0.0.1:{}", port()); }
+  std::atomic<int> health;
+  std::atomic<int> asked{0};
+  std::atomic<int> checked{0};
+
+ private:
+  Upstream::Serve serve() {
+    return [this](Socket& socket) {
+      for (std::string request = read_request(socket); !request.empty();
+           request = read_request(socket)) {
+        const bool check = request.starts_with("GET /ping HTTP/1.1\r\n");
+        ++(check ? checked : asked);
+        socket.write(
+            fmt::format("HTTP/1.1 {} X\r\nContent-Length: 0\r\n\r\n", check ? health.load() : 200));
+      }
+    };
+  }
+  Upstream upstream_;
+};
+
+Json check_policy(const char* protocol = "http") {
+  return {{"health_check",
+           {{"protocol", protocol},
+            {"path", "/ping"},
+            {"interval", "20ms"},
+            {"timeout", "10s"},
+            {"healthy_threshold", 2},
+            {"unhealthy_threshold", 2}}}};
+}
+
+bool in_by_checks(Gateway& gateway, const std::string& address) {
+  return !gateway.stats().instances.at({"v1", address, address}).check_failed;
+}
+
+TEST(Instances, ActiveChecksTakeTasksOutAndBackIn) {
+  Checked one(200), two(404);
+  const auto gateway = start_gateway(table_with({one.port(), two.port()}, check_policy()));
+  ASSERT_TRUE(eventually([&] { return in_by_checks(*gateway, one.address()); }));
+  ask_times(*gateway, 4);
+  EXPECT_EQ(two.asked, 0) << "204, 404 or anything but 200 is no pass";
+  EXPECT_NE(clusters(*gateway).find("v1::" + two.address() + "::health_flags::/failed_active_hc\n"),
+            std::string::npos);
+  two.health = 200;
+  ASSERT_TRUE(eventually([&] { return in_by_checks(*gateway, two.address()); }));
+  ask_times(*gateway, 4);
+  EXPECT_EQ(two.asked, 2);
+  one.health = 500;
+  ASSERT_TRUE(eventually([&] { return !in_by_checks(*gateway, one.address()); }));
+  const int before = one.asked;
+  ask_times(*gateway, 4);
+  EXPECT_EQ(one.asked, before);
+}
+
+TEST(Instances, ATaskThatIsCheckedByConnectingNeedsOnlyListen) {
+  Task task;
+  const auto gateway = start_gateway(table_with({task.port(), 1}, check_policy("tcp")));
+  ASSERT_TRUE(eventually([&] {
+    return in_by_checks(*gateway, task.address()) &&
+           gateway->stats().instances.at({"v1", "127.0.0.1:1", "127.0.0.1:1"}).check_failures > 0;
+  }));
+  ask_times(*gateway, 6);
+  EXPECT_EQ(task.asked, 6);
+}
+
+TEST(Instances, ACheckWithoutAnAnswerFails) {
+  Checked good(200);
+  Upstream silent([](Socket& socket) { socket.read_all(); });
+  Json policies = check_policy();
+  policies["health_check"]["timeout"] = "50ms";
+  const auto gateway = start_gateway(table_with({good.port(), silent.port()}, policies));
+  const std::string address = fmt::format("127.0.0.1:{}", silent.port());
+  ASSERT_TRUE(eventually([&] {
+    return gateway->stats().instances.at({"v1", address, address}).check_failures >= 2 &&
+           in_by_checks(*gateway, good.address());
+  }));
+  EXPECT_FALSE(in_by_checks(*gateway, address));
+}
+
+TEST(Instances, APassedCheckTakesAnEjectedTaskBack) {  // Envoy: a good active check un-ejects
+  Task good, bad(500);
+  Json policies = check_policy("tcp");
+  policies.update(kEjectAtThree);
+  const auto gateway = start_gateway(table_with({good.port(), bad.port()}, policies));
+  ASSERT_TRUE(eventually([&] {
+    ask_times(*gateway, 2);
+    return stats_of(*gateway, bad).ejections >= 2;
+  })) << "an hour's ejection ended at the next check";
+}
+
+TEST(Instances, ChecksEndWithTheTaskAndWithThePolicy) {
+  Checked one(200), two(200);
+  const auto gateway = start_gateway(table_with({one.port(), two.port()}, check_policy()));
+  ASSERT_TRUE(eventually([&] { return one.checked > 2 && two.checked > 2; }));
+  ASSERT_TRUE(gateway->update(table_with({two.port()}, check_policy(), 2)));
+  ASSERT_TRUE(eventually([&] { return gateway->stats().version == 2; }));
+  const int before = one.checked;
+  const int still = two.checked;
+  ASSERT_TRUE(eventually([&] { return two.checked > still + 3; }));
+  EXPECT_LE(one.checked, before + 1) << "one may have been on its way";
+  ASSERT_TRUE(gateway->update(table_with({two.port()}, Json::object(), 3)));
+  ask_times(*gateway, 2);
+  EXPECT_EQ(two.asked, 2);
+}
+
 // --- connection limits -------------------------------------------------------------------------
 
 /// Holds every request until it is told to let them go.
