@@ -28,6 +28,8 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "downstream_cx_active", l.connections_active);
     out.emplace_back(base + "downstream_rq_total", l.requests);
     out.emplace_back(base + "downstream_rq_malformed", l.malformed);
+    out.emplace_back(base + "downstream_cx_upgrades_total", l.upgrades_total);
+    out.emplace_back(base + "downstream_cx_upgrades_active", l.upgrades_active);
   }
   for (const auto& [key, t] : stats.targets) {
     const std::string base =
@@ -44,6 +46,10 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "upstream_cx_reset", t.resets);
     out.emplace_back(base + "upstream_rq_pending_overflow", t.overflows);
     out.emplace_back(base + "upstream_rq_retry_overflow", t.retry_overflows);
+    out.emplace_back(base + "tunnels_total", t.tunnels_total);
+    out.emplace_back(base + "tunnels_active", t.tunnels_active);
+    out.emplace_back(base + "tunnel_bytes_sent", t.tunnel_bytes_up);
+    out.emplace_back(base + "tunnel_bytes_received", t.tunnel_bytes_down);
     for (const double q : {0.5, 0.9, 0.99}) {
       out.emplace_back(fmt::format("{}rq_time_us.p{:g}", base, q * 100),
                        microseconds(t.latency.quantile(q)));
@@ -101,6 +107,12 @@ std::string prometheus_text(const GatewayStats& stats) {
          [](const TargetStats& t) { return t.retries; });
   family("coalmine_connect_failures_total", "Connections that could not be made.",
          [](const TargetStats& t) { return t.connect_failures; });
+  family("coalmine_tunnels_total", "WebSockets and TCP connections carried.",
+         [](const TargetStats& t) { return t.tunnels_total; });
+  family("coalmine_tunnel_bytes_sent_total", "Bytes from clients to the target in tunnels.",
+         [](const TargetStats& t) { return t.tunnel_bytes_up; });
+  family("coalmine_tunnel_bytes_received_total", "Bytes from the target to clients in tunnels.",
+         [](const TargetStats& t) { return t.tunnel_bytes_down; });
   out +=
       "# HELP coalmine_request_duration_seconds Request begun to response ended.\n"
       "# TYPE coalmine_request_duration_seconds summary\n";

@@ -22,7 +22,8 @@ bool is_idempotent(std::string_view method) {
 }  // namespace
 
 void Worker::client_event(Client* c, std::uint32_t events) {
-  if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+  // Both directions of a tunnel may have ended with bytes still to be read.
+  if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && !c->tunnel)) {
     drop_client(c);
     return;
   }
@@ -31,7 +32,7 @@ void Worker::client_event(Client* c, std::uint32_t events) {
     if (c->dead) return;
   }
   if ((events & EPOLLRDHUP) != 0) c->hangup = true;
-  if ((events & (EPOLLIN | EPOLLRDHUP)) != 0) client_readable(c);
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0) client_readable(c);
 }
 
 // Reads until the socket is empty, or until what was read has to be dealt with first.
@@ -39,13 +40,18 @@ void Worker::client_readable(Client* c) {
   for (;;) {
     const bool blocked = c->state == Client::State::Waiting || c->out != nullptr ||
                          (c->state == Client::State::Body && pending_request(c) > kMaxPendingBytes);
-    if (blocked && c->state != Client::State::Linger) {
+    if (c->state == Client::State::Tunnel ? tunnel_blocked(c)
+                                          : blocked && c->state != Client::State::Linger) {
       c->more = true;
       return;
     }
     const ssize_t n = recv(c->fd, scratch_.data(), scratch_.size(), 0);
     if (n < 0 && errno == EAGAIN) {
       c->more = false;
+      return;
+    }
+    if (n == 0 && c->state == Client::State::Tunnel) {
+      tunnel_client_ended(c);
       return;
     }
     if (n <= 0) {
@@ -86,6 +92,10 @@ void Worker::process(Client* c, char* bytes, std::size_t size) {
     if (c->state == Client::State::Linger) {
       c->linger_left -= std::min(c->linger_left, size);
       if (c->linger_left == 0) drop_client(c);
+      break;
+    }
+    if (c->state == Client::State::Tunnel) {
+      tunnel_up(c, {bytes, size});
       break;
     }
     if (c->state == Client::State::Waiting ||
@@ -134,8 +144,13 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
                      (head.framing.kind == BodyKind::Length && head.framing.length == 0);
   c->retries = 0;
   c->response_started = false;
-  if (head.upgrade) {
-    refuse(c, 403, "protocol upgrades are not allowed");
+  c->upgrade = head.upgrade == Upgrade::WebSocket;
+  if (head.upgrade == Upgrade::Other) {
+    refuse(c, 403, "upgrades to other protocols than websocket are not allowed");
+    return 0;
+  }
+  if (c->upgrade && !c->request_whole) {
+    refuse(c, 400, "a request for an upgrade must not have a body");
     return 0;
   }
   if (head.method == "TRACE" && slot.dialect == traffic::Dialect::Alb) {
@@ -205,6 +220,7 @@ void Worker::forward(Client* c, const traffic::Decision& decision, std::string_v
   context.path = decision.path;
   if (decision.path != original_path) context.original_path = original_path;
   context.host = decision.host.empty() ? request_.host : decision.host;
+  context.upgrade = c->upgrade;
   context.random[0] = random_.next();
   context.random[1] = random_.next();
   context.epoch_s = epoch_s_;
@@ -363,7 +379,9 @@ void Worker::flush_client(Client* c) {
     c->active_ns = now_ns_;
   }
   give_buffer(c->out);
-  if (c->state == Client::State::Linger) {
+  if (c->state == Client::State::Tunnel) {
+    tunnel_flushed_down(c);
+  } else if (c->state == Client::State::Linger) {
     linger(c);
   } else if (c->up != nullptr && c->up->more) {
     c->up->more = false;
@@ -437,6 +455,7 @@ void Worker::drop_client(Client* c) {
     record(c, 0);
     count_reply("DC");
   }
+  if (c->tunnel) end_tunnel(c);
   if (c->up != nullptr) drop_upstream(c->up);
   leave_plan(c);
   give_buffer(c->in);

@@ -10,7 +10,8 @@
 //   timer_wheel.h    one lazy timer per connection (pure)
 //   worker.h         the loop; client.cpp and upstream.cpp are the two sides of an exchange,
 //                    clusters.cpp knows the instances: ejections, limits, who waits;
-//                    health_checks.cpp asks them how they are
+//                    health_checks.cpp asks them how they are;
+//                    tunnel.cpp passes WebSockets and TCP connections through
 //   stats.h          counts per listener, route and target, and per instance
 //   admin.h          /server_info, /stats, /metrics, /clusters, /config_dump, /ready
 //   control_source.h snapshots from the control plane, counts back to it

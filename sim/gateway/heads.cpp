@@ -153,6 +153,7 @@ void append_upstream_head(std::string& out, const RequestHead& head, const Forwa
     if (!c.original_path.empty()) append_field(out, "x-envoy-original-path: ", c.original_path);
   }
   append_framing(out, head.framing);
+  if (c.upgrade) out += "connection: Upgrade\r\nupgrade: websocket\r\n";
   out += "\r\n";
 }
 
@@ -173,6 +174,7 @@ void append_downstream_head(std::string& out, const ResponseHead& head, Dialect 
         case Field::TransferEncoding:
         case Field::Connection:
         case Field::HopByHop:
+        case Field::Upgrade:
           break;
         case Field::Server:
           if (alb) runs.keep(field.line);
@@ -197,6 +199,7 @@ void append_downstream_head(std::string& out, const ResponseHead& head, Dialect 
   }
   if (body == BodyKind::Chunked) out += "transfer-encoding: chunked\r\n";
   if (close && head.status >= 200) out += "connection: close\r\n";
+  if (head.status == 101) out += "connection: Upgrade\r\nupgrade: websocket\r\n";
   out += "\r\n";
 }
 

@@ -17,6 +17,7 @@ struct ForwardContext {
   std::string_view path;           ///< to send
   std::string_view original_path;  ///< set if a route rewrote it (x-envoy-original-path)
   std::string_view host;
+  bool upgrade = false;              ///< ask for a WebSocket, as the client did
   std::uint64_t random[2] = {0, 0};  ///< for x-request-id and X-Amzn-Trace-Id
   std::int64_t epoch_s = 0;
 };
@@ -25,7 +26,8 @@ struct ForwardContext {
 /// the dialect has them (facts: Envoy with use_remote_address on an internal client; ALB).
 void append_upstream_head(std::string& out, const RequestHead& head, const ForwardContext& context);
 
-/// Appends the head that goes to the client. `body` is how the body will be framed there.
+/// Appends the head that goes to the client. `body` is how the body will be framed there. A 101
+/// says that the connection goes on as a WebSocket.
 void append_downstream_head(std::string& out, const ResponseHead& head, traffic::Dialect dialect,
                             BodyKind body, bool close, std::int64_t service_ms,
                             std::string_view date);

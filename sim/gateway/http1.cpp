@@ -84,7 +84,7 @@ Field kind_of(std::string_view name) {
     case 6:
       return is("expect") ? Field::Expect : is("server") ? Field::Server : Field::Other;
     case 7:
-      return is("upgrade") ? Field::HopByHop : Field::Other;
+      return is("upgrade") ? Field::Upgrade : Field::Other;
     case 10:
       return is("connection")   ? Field::Connection
              : is("keep-alive") ? Field::HopByHop
@@ -152,10 +152,23 @@ void each_token(std::string_view list, F&& f) {
   }
 }
 
-// Connection's options: persistence, and names of further hop-by-hop fields, which must not be
-// ones that everybody on the way relies on.
-Parsed apply_connection(std::vector<FieldView>& fields, int minor, bool& keep_alive) {
+// What the Upgrade fields ask for. Envoy compares the whole value, so a list is another protocol.
+Upgrade requested_upgrade(const std::vector<FieldView>& fields) {
+  Upgrade out = Upgrade::None;
+  for (const FieldView& field : fields) {
+    if (field.kind != Field::Upgrade || equals_ignoring_case(field.value, "h2c")) continue;
+    const bool only = out == Upgrade::None && equals_ignoring_case(field.value, "websocket");
+    out = only ? Upgrade::WebSocket : Upgrade::Other;
+  }
+  return out;
+}
+
+// Connection's options: persistence, upgrades, and names of further hop-by-hop fields, which must
+// not be ones that everybody on the way relies on.
+Parsed apply_connection(std::vector<FieldView>& fields, int minor, bool& keep_alive,
+                        Upgrade& upgrade) {
   keep_alive = minor >= 1;
+  upgrade = Upgrade::None;
   bool close = false;
   for (const FieldView& field : fields) {
     if (field.kind != Field::Connection) continue;
@@ -165,6 +178,8 @@ Parsed apply_connection(std::vector<FieldView>& fields, int minor, bool& keep_al
         close = true;
       } else if (equals_ignoring_case(token, "keep-alive")) {
         keep_alive = true;
+      } else if (equals_ignoring_case(token, "upgrade")) {
+        if (minor >= 1) upgrade = requested_upgrade(fields);  // not to be heard in 1.0 (9110 7.8)
       } else {
         for (FieldView& other : fields) {
           if (!equals_ignoring_case(other.name, token)) continue;
@@ -327,7 +342,6 @@ Parsed read_request_line(std::string_view line, RequestHead& head) {
 Parsed read_request_fields(RequestHead& head) {
   const FieldView* host = nullptr;
   head.expects_continue = false;
-  head.upgrade = false;
   for (const FieldView& field : head.fields) {
     if (field.kind == Field::Host) {
       if (host != nullptr) return bad(400, "Host given twice");
@@ -336,8 +350,6 @@ Parsed read_request_fields(RequestHead& head) {
       if (!equals_ignoring_case(field.value, "100-continue"))
         return bad(417, "unknown expectation");
       head.expects_continue = head.minor >= 1;
-    } else if (field.kind == Field::HopByHop && equals_ignoring_case(field.name, "upgrade")) {
-      head.upgrade = !equals_ignoring_case(field.value, "h2c");
     }
   }
   if (host == nullptr && head.minor >= 1) return bad(400, "Host is missing");
@@ -366,7 +378,7 @@ Parsed parse_request(std::string_view bytes, HeadScan& scan, RequestHead& head) 
   if (p.state == Parsed::State::Done) p = split_fields(rest, head.fields);
   if (p.state == Parsed::State::Done) p = find_framing(head.fields, head.minor, head.framing);
   if (p.state == Parsed::State::Done)
-    p = apply_connection(head.fields, head.minor, head.keep_alive);
+    p = apply_connection(head.fields, head.minor, head.keep_alive, head.upgrade);
   if (p.state == Parsed::State::Done) p = read_request_fields(head);
   p.length = end.length + skipped;
   return p;
@@ -398,7 +410,7 @@ Parsed parse_response(std::string_view bytes, HeadScan& scan, bool to_head, Resp
   p = split_fields(bytes.substr(line_end + 1, end.length - line_end - 1), head.fields);
   if (p.state == Parsed::State::Done) p = find_framing(head.fields, head.minor, head.framing);
   if (p.state == Parsed::State::Done)
-    p = apply_connection(head.fields, head.minor, head.keep_alive);
+    p = apply_connection(head.fields, head.minor, head.keep_alive, head.upgrade);
   if (p.state == Parsed::State::Bad) return as_502(p);
   const bool bodiless = head.status < 200 || head.status == 204;
   if (bodiless && head.framing.kind == BodyKind::Chunked) {

@@ -31,7 +31,8 @@ enum class Field : std::uint8_t {
   ContentLength,
   TransferEncoding,
   Connection,
-  HopByHop,  ///< Keep-Alive, Proxy-Connection, TE, Upgrade, or named by Connection
+  HopByHop,  ///< Keep-Alive, Proxy-Connection, TE, or named by Connection
+  Upgrade,
   Expect,
   ForwardedFor,
   ForwardedProto,
@@ -61,6 +62,13 @@ struct Framing {
   std::uint64_t length = 0;  ///< of Length
 };
 
+/// Another protocol that a request asks for, or a response goes on in (9110 7.8).
+enum class Upgrade : std::uint8_t {
+  None,  ///< or h2c, which Envoy ignores too
+  WebSocket,
+  Other,
+};
+
 /// How far a parse got.
 struct Parsed {
   enum class State : std::uint8_t { Incomplete, Done, Bad };
@@ -81,7 +89,7 @@ struct RequestHead {
   Framing framing;
   bool keep_alive = true;
   bool expects_continue = false;
-  bool upgrade = false;  ///< asks for another protocol than h2c
+  Upgrade upgrade = Upgrade::None;  ///< only if Connection says so, too
 };
 
 struct ResponseHead {
@@ -91,6 +99,7 @@ struct ResponseHead {
   std::vector<FieldView> fields;
   Framing framing;
   bool keep_alive = true;
+  Upgrade upgrade = Upgrade::None;
 };
 
 /// Remembers how far an incomplete head was searched, so that a slow sender costs no more than a

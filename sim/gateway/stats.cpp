@@ -13,6 +13,10 @@ void TargetStats::merge(const TargetStats& other) {
   overflows += other.overflows;
   retry_overflows += other.retry_overflows;
   latency.merge(other.latency);
+  tunnels_total += other.tunnels_total;
+  tunnels_active += other.tunnels_active;
+  tunnel_bytes_up += other.tunnel_bytes_up;
+  tunnel_bytes_down += other.tunnel_bytes_down;
 }
 
 void InstanceStats::merge(const InstanceStats& other) {
@@ -49,6 +53,8 @@ void ListenerStats::merge(const ListenerStats& other) {
   connections_active += other.connections_active;
   requests += other.requests;
   malformed += other.malformed;
+  upgrades_total += other.upgrades_total;
+  upgrades_active += other.upgrades_active;
 }
 
 void GatewayStats::merge(const GatewayStats& other) {

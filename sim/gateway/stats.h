@@ -33,6 +33,11 @@ struct TargetStats {
   std::uint64_t retry_overflows = 0;  ///< too many retries were going on already
   Histogram latency;                  ///< request begun to response ended, of answered requests
 
+  std::uint64_t tunnels_total = 0;  ///< connections carried: WebSockets, and all of a tcp listener
+  std::uint64_t tunnels_active = 0;
+  std::uint64_t tunnel_bytes_up = 0;  ///< from clients to the target
+  std::uint64_t tunnel_bytes_down = 0;
+
   void merge(const TargetStats& other);
 };
 
@@ -44,8 +49,8 @@ struct InstanceKey {
   auto operator<=>(const InstanceKey&) const = default;
 };
 
-/// Counts of one instance. Every attempt ends in one of `codes`, unless the client left first or
-/// the instance had closed the kept connection already.
+/// Counts of one instance. Every attempt ends in one of `codes`, unless the client left first, the
+/// instance had closed the kept connection already, or it is a tcp connection that was made.
 struct InstanceStats {
   std::uint64_t requests = 0;  ///< that were answered to the end by it
   std::uint64_t attempts = 0;
@@ -79,6 +84,8 @@ struct ListenerStats {
   std::uint64_t connections_active = 0;
   std::uint64_t requests = 0;
   std::uint64_t malformed = 0;
+  std::uint64_t upgrades_total = 0;  ///< requests that became WebSockets
+  std::uint64_t upgrades_active = 0;
   void merge(const ListenerStats& other);
 };
 

@@ -138,6 +138,10 @@ void Worker::resume_upload(Client* c) {
 void Worker::upstream_event(Upstream* u, std::uint32_t events) {
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) u->hangup = true;
   Client* c = u->client;
+  if (c != nullptr && c->tunnel) {
+    tunnel_event(u, events);
+    return;
+  }
   if (u->connecting) {
     int failure = 0;
     socklen_t size = sizeof failure;
@@ -171,6 +175,10 @@ void Worker::upstream_event(Upstream* u, std::uint32_t events) {
 void Worker::upstream_readable(Upstream* u) {
   for (;;) {
     Client* c = u->client;
+    if (c != nullptr && c->tunnel) {
+      tunnel_down(u);
+      return;
+    }
     if (c != nullptr && c->out != nullptr && u->in_body) {
       u->more = true;
       return;
@@ -225,21 +233,27 @@ void Worker::response_bytes(Upstream* u, char* bytes, std::size_t size) {
     }
     bytes += parsed.length;
     size -= parsed.length;
-    if (response_head(u)) {
+    if (response_head(u, {bytes, size})) {
       response_body(u, bytes, size);
       break;
     }
-    if (size == 0) break;
+    if (size == 0 || (!u->dead && c->tunnel)) break;
   }
   give_buffer(joined);
 }
 
 // Decides what a response head means; false if it is not the final one or was not passed on.
 // The head for the client is left in head_out_, to be sent together with the body at hand.
-bool Worker::response_head(Upstream* u) {
+// `early`: what came behind the head.
+bool Worker::response_head(Upstream* u, std::string_view early) {
   Client* c = u->client;
   const ResponseHead& head = response_;
   head_out_.clear();
+  if (head.status == 101 && c->upgrade && head.upgrade == Upgrade::WebSocket) {
+    append_downstream_head(head_out_, head, dialect_of(c), BodyKind::None, false, 0, date());
+    begin_upgrade(u, early);
+    return false;
+  }
   if (head.status == 101) {
     const std::string reason = u->host->name + " switched protocols without being asked";
     attempt_ended(*u->host, 0, 0);

@@ -282,6 +282,7 @@ void Worker::adopt(std::shared_ptr<const traffic::RouteIndex> index,
     if (slot->listener != nullptr) {
       const auto& listener = *slot->listener->listener;
       slot->dialect = listener.dialect;
+      slot->protocol = listener.protocol;
       name_slot(*slot, listener.name.empty() ? fmt::format(":{}", slot->port) : listener.name);
     } else if (slot->fd >= 0) {
       close_listener(*slot);
@@ -298,8 +299,8 @@ void Worker::name_slot(Slot& slot, const std::string& name) {
   slot.stats = &counts_.listeners[name];
   slot.untargeted = stats_for({name, "", ""});
   if (before == nullptr) return;
-  slot.stats->connections_active += before->connections_active;
-  before->connections_active = 0;
+  slot.stats->connections_active += std::exchange(before->connections_active, 0);
+  slot.stats->upgrades_active += std::exchange(before->upgrades_active, 0);
 }
 
 void Worker::release(Plan* plan) {
@@ -371,6 +372,7 @@ void Worker::accept_clients(Slot& slot) {
     ++slot.stats->connections_active;
     timers_.set(*c, now_ns_ + timeouts_.client_idle.count(), now_ns_);
     add_to_epoll(c);
+    if (slot.protocol == traffic::Protocol::Tcp) begin_tcp(c);
   }
 }
 
@@ -393,6 +395,12 @@ void Worker::fire(TimerNode& node) {
     auto* u = static_cast<Upstream*>(connection);
     Client* c = u->client;
     if (c == nullptr) return;
+    if (c->tunnel) {  // a tcp connection that could not be made in time
+      ++c->tunnel->stats->timeouts;
+      ++u->host->stats.timeouts;
+      tcp_failed(c, *u->host);
+      return;
+    }
     const std::string where =
         fmt::format("{} (target {})", u->host->name, c->forward->targets[c->target].target->name);
     ++c->plan_target->stats->timeouts;
@@ -414,6 +422,7 @@ void Worker::fire(TimerNode& node) {
   switch (c->timer) {
     case Client::Timer::Idle:
     case Client::Timer::Linger:
+    case Client::Timer::Tunnel:
       drop_client(c);
       break;
     case Client::Timer::Head:

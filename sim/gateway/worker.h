@@ -29,6 +29,7 @@ struct WorkerTimeouts {
   Duration head = std::chrono::seconds{15};        ///< a request head, once begun: then 408
   Duration stream_idle = std::chrono::minutes{5};  ///< between pieces of a request body: then 408
   Duration client_idle = std::chrono::hours{1};
+  Duration tcp_idle = std::chrono::hours{1};  ///< of a tcp listener's connections
   Duration linger = std::chrono::seconds{1};
 };
 
@@ -66,6 +67,7 @@ class Worker {
   struct Host;
   struct Plan;
   struct PlanTarget;
+  struct Tunnel;
   struct Slot;
   struct Connection;
   struct Client;
@@ -142,6 +144,24 @@ class Worker {
   void read_check(Check* check);
   void check_ended(Host& host, bool passed);
 
+  // tunnels
+  void begin_tcp(Client* c);
+  void tcp_failed(Client* c, Host& host);
+  void begin_tunnel(Client* c, TargetStats& stats, Duration idle, Duration otherwise);
+  void begin_upgrade(Upstream* u, std::string_view early);
+  void tunnel_event(Upstream* u, std::uint32_t events);
+  void tunnel_up(Client* c, std::string_view bytes);
+  void tunnel_down(Upstream* u);
+  void tunnel_flush_up(Client* c);
+  void tunnel_flushed_down(Client* c);
+  void tunnel_client_ended(Client* c);
+  void tunnel_upstream_ended(Client* c);
+  void tunnel_broken(Client* c);
+  void pass_on_client_end(Client* c);
+  bool tunnel_blocked(const Client* c) const;
+  void touch_tunnel(Client* c);
+  void end_tunnel(Client* c);
+
   // upstream side
   int open_connection(std::uint32_t ipv4, int port);
   void attempt(Client* c, bool fresh_only);
@@ -153,7 +173,7 @@ class Worker {
   void upstream_event(Upstream* u, std::uint32_t events);
   void upstream_readable(Upstream* u);
   void response_bytes(Upstream* u, char* bytes, std::size_t size);
-  bool response_head(Upstream* u);
+  bool response_head(Upstream* u, std::string_view early);
   void response_body(Upstream* u, char* bytes, std::size_t size);
   void response_complete(Upstream* u, bool extra_bytes);
   void upstream_closed(Upstream* u);

@@ -1,6 +1,8 @@
 // The worker's own records; only its own files see them.
 #pragma once
 
+#include <memory>
+
 #include "sim/gateway/worker.h"
 #include "sim/traffic/cluster.h"
 
@@ -33,6 +35,7 @@ struct Worker::Slot : Connection {
   int bound_port = 0;
   const traffic::ListenerIndex* listener = nullptr;  ///< of the plan in force; null once gone
   traffic::Dialect dialect = traffic::Dialect::Envoy;
+  traffic::Protocol protocol = traffic::Protocol::Http;
   std::string name;
   ListenerStats* stats = nullptr;
   TargetStats* untargeted = nullptr;  ///< of requests that are answered before a pick
@@ -94,6 +97,16 @@ struct Worker::Plan {
   std::size_t users = 0;
 };
 
+/// A connection that is passed through: a WebSocket once the upstream agreed, or TCP.
+struct Worker::Tunnel {
+  TargetStats* stats = nullptr;
+  std::int64_t idle_ns = 0;  ///< longest silence in both directions
+  bool upgraded = false;
+  bool client_ended = false;    ///< has sent its end
+  bool upstream_ended = false;  ///< has sent its end
+  bool broken = false;          ///< the upstream takes nothing any more
+};
+
 struct Worker::Client : Connection {
   Client() : Connection(Kind::Client) {}
   enum class State : std::uint8_t {
@@ -101,8 +114,9 @@ struct Worker::Client : Connection {
     Body,     ///< a request body is coming in
     Waiting,  ///< the request is complete, the response is not
     Linger,   ///< the last answer was given; what still comes is dropped
+    Tunnel,   ///< bytes are passed through in both directions
   };
-  enum class Timer : std::uint8_t { Idle, Head, StreamIdle, Request, Retry, Linger };
+  enum class Timer : std::uint8_t { Idle, Head, StreamIdle, Request, Retry, Linger, Tunnel };
 
   State state = State::Head;
   Timer timer = Timer::Idle;
@@ -116,6 +130,7 @@ struct Worker::Client : Connection {
   bool response_started = false;
   bool idempotent = false;
   bool retrying = false;  ///< counted in the cluster's retries
+  bool upgrade = false;   ///< asks for a WebSocket
   int minor = 1;
   int retries = 0;
   Slot* slot = nullptr;
@@ -147,6 +162,7 @@ struct Worker::Client : Connection {
   std::int64_t idle_ns = 0;    ///< longest silence once the request is complete; 0: any
   std::int64_t active_ns = 0;  ///< when a byte came last, from either side
   int status = 0;
+  std::unique_ptr<Tunnel> tunnel;
 };
 
 struct Worker::Upstream : Connection {

@@ -122,6 +122,27 @@ Status check_routes(const std::vector<Route>& routes, Dialect dialect, std::size
   return {};
 }
 
+// A connection shows nothing to match, rewrite or repeat.
+Status check_tcp(const Listener& listener, const std::string& here) {
+  if (listener.dialect == Dialect::Alb) {
+    return error("{}.protocol: an alb listener takes http only", here);
+  }
+  if (listener.routes.size() != 1 ||
+      !std::holds_alternative<Forward>(listener.routes.front().action)) {
+    return error("{}.routes: a tcp listener has one route, with targets", here);
+  }
+  const Route& route = listener.routes.front();
+  const auto& forward = std::get<Forward>(route.action);
+  const auto must_not = [&](std::string_view member) {
+    return error("{}.routes[0].{}: has no meaning for a tcp listener", here, member);
+  };
+  if (route.match != RouteMatch{}) return must_not("match");
+  if (route.rewrite != Rewrite{}) return must_not("rewrite");
+  if (forward.retry != RetryPolicy{}) return must_not("retry");
+  if (forward.stickiness != Stickiness{}) return must_not("stickiness");
+  return {};
+}
+
 }  // namespace
 
 Status validate(const RouteTable& table) {
@@ -136,6 +157,7 @@ Status validate(const RouteTable& table) {
       return error("{}.port: {} is used by an earlier listener", here, listener.port);
     }
     TRY_STATUS(check_routes(listener.routes, listener.dialect, 0, here + ".routes"));
+    if (listener.protocol == Protocol::Tcp) TRY_STATUS(check_tcp(listener, here));
   }
   return {};
 }

@@ -166,11 +166,16 @@ inline bool Chain::operator==(const Chain& other) const {
 
 enum class Dialect { Envoy, Alb };  ///< whose local replies and header rules a listener follows
 
+/// What a listener takes from its clients. Connections of a Tcp listener are spread by the weights
+/// of its only route, one pick per connection.
+enum class Protocol { Http, Tcp };
+
 struct Listener {
   std::string name;
   int port = 0;
   Dialect dialect = Dialect::Envoy;
   std::vector<Route> routes;  ///< in the order they are tried; the first match wins
+  Protocol protocol = Protocol::Http;
   bool operator==(const Listener&) const = default;
 };
 

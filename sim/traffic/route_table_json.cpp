@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::pair<std::string_view, Dialect> kDialects[] = {{"envoy", Dialect::Envoy},
                                                               {"alb", Dialect::Alb}};
+constexpr std::pair<std::string_view, Protocol> kProtocols[] = {{"http", Protocol::Http},
+                                                                {"tcp", Protocol::Tcp}};
 constexpr std::pair<std::string_view, Selection> kSelections[] = {{"random", Selection::Random},
                                                                   {"exact", Selection::Exact}};
 constexpr std::pair<std::string_view, EmptyPolicy> kEmptyPolicies[] = {
@@ -246,6 +248,7 @@ Result<Listener> read_listener(const Json& json, const std::string& path) {
   TRY_STATUS(reader.require("port"));
   TRY_STATUS(reader.read("port", out.port, 0, 65535));
   TRY_STATUS(reader.read("dialect", out.dialect, kDialects));
+  TRY_STATUS(reader.read("protocol", out.protocol, kProtocols));
   TRY(out.routes, read_routes(reader, 0));
   TRY_STATUS(reader.done());
   return out;
@@ -380,6 +383,9 @@ Json to_json(const RouteTable& table) {
     Json item = {{"port", listener.port}, {"routes", write(listener.routes)}};
     if (!listener.name.empty()) item["name"] = listener.name;
     if (listener.dialect != Dialect::Envoy) item["dialect"] = name_of(listener.dialect, kDialects);
+    if (listener.protocol != Protocol::Http) {
+      item["protocol"] = name_of(listener.protocol, kProtocols);
+    }
     listeners.push_back(std::move(item));
   }
   Json out = {{"listeners", std::move(listeners)}};

@@ -55,6 +55,7 @@ class Socket {
     }
     return true;
   }
+  int fd() const { return fd_; }
   void end_writing() { shutdown(fd_, SHUT_WR); }
   /// Ends the connection with a reset, so that the other side notices at once.
   void abort() {
