@@ -71,6 +71,7 @@ void Aggregate::generate(std::uint64_t count, Random& random, std::vector<Meter>
       left -= share;
       if (cells_[i][k].classes == nullptr) {
         dropped += mine;
+        meters[segment.version[k]].dropped += mine;
       } else {
         serve(i, k, mine, random, meters[segment.version[k]]);
       }

@@ -73,6 +73,7 @@ void generate_segment(const Regime& regime, std::size_t index, std::uint64_t cou
     const std::size_t v = segment.version[target];
     if (!segment.up[target]) {
       ++dropped;
+      ++meters[v].dropped;
     } else if (regime.versions[v].ordered) {
       ++ordered[v][index];
     } else {
@@ -120,6 +121,7 @@ void Meter::clear() {
   requests = 0;
   endings.fill(0);
   fast_requests = 0;
+  dropped = 0;
   other.clear();
   std::fill(segments.begin(), segments.end(), SegmentMeter{});
 }

@@ -69,6 +69,8 @@ struct Meter {
   std::array<std::uint64_t, world::kEndings> endings{};
   Histogram other;
   std::uint64_t fast_requests = 0;  ///< begun and answered well at once
+  /// Picked this version and found no task of it: the gateway answered 503. Not in `requests`.
+  std::uint64_t dropped = 0;
   /// The same by latency part, since the run began: clearing 16 KB a period costs more than the
   /// period's requests, and most runs read latencies only at the end.
   std::array<std::uint32_t, LatencyTable::kSize> fast{};

@@ -105,7 +105,11 @@ PeriodMetrics Ledger::end_period(TimePoint from, TimePoint to) {
   for (std::size_t v = 0; v < period_.size(); ++v) {
     const Meter& meter = period_[v];
     // Counted when they end, as the gateway does: no period has more errors than requests.
-    VersionMetrics one{meter.ended(), metric_errors(meter.endings), {}, {}};
+    // Envoy counts its own 503s, for want of a task, to the cluster that was picked; a load
+    // balancer counts them to itself, in HTTPCode_ELB_5XX_Count, which no target group has.
+    const bool envoy = spec_.plan.traffic == rollout::TrafficApi::AppMesh;
+    const std::uint64_t refused = envoy ? meter.dropped : 0;
+    VersionMetrics one{meter.ended() + refused, metric_errors(meter.endings) + refused, {}, {}};
     for (std::size_t i = 0; read_.segments && i < meter.segments.size(); ++i) {
       const Endings& endings = meter.segments[i].endings;
       one.segments.push_back({std::accumulate(endings.begin(), endings.end(), std::uint64_t{0}),

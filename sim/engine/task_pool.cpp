@@ -82,6 +82,7 @@ void TaskPool::serve(const faults::RequestFacts& request, std::size_t segment, T
   Task* task = next_task(now);
   if (task == nullptr) {
     ++dropped;
+    ++meter.dropped;
     return;
   }
   meter.begin(segment);

@@ -69,6 +69,33 @@ TEST(Simulation, ACrashAtATimeIsOneCrashOfEveryTask) {
   EXPECT_NEAR(static_cast<double>(record.dropped), 500, 120);
 }
 
+/// A user saw the gateway's 503, so the version that was picked for him answers for it.
+TEST(Simulation, RequestsForAVersionWithoutTasksAreItsErrorsInTheMesh) {
+  for (const auto traffic : {rollout::TrafficApi::AppMesh, rollout::TrafficApi::Alb}) {
+    std::map<bool, double> errors;
+    for (const bool aggregate : {false, true}) {
+      world::Spec spec = half_and_half(minutes{10});
+      spec.plan.traffic = traffic;
+      spec.platform.metric_period = minutes{1};
+      spec.events = {{minutes{4}, world::ScaleTasks{{{"v2", 0}}}, {}}};
+      world::RunOptions options;
+      options.fidelity = aggregate ? world::Fidelity::Aggregate : world::Fidelity::Request;
+      const auto record = simulate(spec, options, make_mock_plane);
+      ASSERT_TRUE(record) << to_string(record.error());
+      EXPECT_EQ(record->fidelity, aggregate ? "aggregate" : "request");
+      for (const rollout::Event& event : record->timeline) {
+        if (event.name == "rollout.finished") errors[aggregate] = event.number("canary_errors");
+      }
+      EXPECT_NEAR(static_cast<double>(record->dropped), 6 * 60 * 50, 500);
+      EXPECT_EQ(record->versions[1].failed(), 0u);
+    }
+    // Five whole minutes of 50/s, those that were read before the end, in either fidelity.
+    const double expected = traffic == rollout::TrafficApi::AppMesh ? 5 * 60 * 50 : 0;
+    EXPECT_NEAR(errors.at(false), expected, 5 * std::sqrt(expected));
+    EXPECT_NEAR(errors.at(true), expected, 5 * std::sqrt(expected));
+  }
+}
+
 TEST(Simulation, ScalingInLosesNothingAndScalingOutTakesItsTime) {
   world::Spec spec = half_and_half(minutes{5});
   spec.versions[1].tasks = 4;
