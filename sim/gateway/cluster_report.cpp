@@ -108,10 +108,8 @@ std::string clusters_text(Gateway& gateway) {
         "{0}::default_priority::max_pending_requests::{2}\n"
         "{0}::default_priority::max_retries::{3}\n",
         cluster.name, pool.max_connections, pool.max_pending, pool.max_retries);
-    for (const traffic::Instance& instance : cluster.target->instances) {
-      out += host_text(
-          {cluster.name, instance.id, fmt::format("{}:{}", instance.address, instance.port)},
-          stats_of(stats, cluster.name, instance));
+    for (const auto& [key, instance] : stats.instances) {
+      if (key.cluster == cluster.name) out += host_text(key, instance);
     }
   }
   return out;

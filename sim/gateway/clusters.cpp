@@ -231,13 +231,16 @@ void Worker::collect_instances(GatewayStats& out) const {
   for (const auto& [name, cluster] : clusters_) {
     for (const auto& host : cluster->all_hosts) {
       out.upstream_connections_active += host->connections;
-      if (host->retired) continue;
+      if (host->retired && host->connections == 0) continue;
       InstanceStats stats = host->stats;
       stats.connections_active = host->connections;
       stats.requests_active = host->connections - host->idle.size();
       stats.requests_waiting = host->waiting;
-      stats.ejected = cluster->state.ejected(host->index);
-      stats.check_failed = cluster->state.check_failed(host->index);
+      stats.draining = host->retired;
+      if (!host->retired) {
+        stats.ejected = cluster->state.ejected(host->index);
+        stats.check_failed = cluster->state.check_failed(host->index);
+      }
       out.instances[{name, host->id, host->name}].merge(stats);
     }
   }

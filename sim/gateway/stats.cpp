@@ -34,6 +34,7 @@ void InstanceStats::merge(const InstanceStats& other) {
   connections_active += other.connections_active;
   requests_active += other.requests_active;
   requests_waiting += other.requests_waiting;
+  draining |= other.draining;
   unhealthy |= other.unhealthy;
   ejected |= other.ejected;
   check_failed |= other.check_failed;
@@ -45,6 +46,7 @@ std::string InstanceStats::health_flags() const {
   if (check_failed) out += "/failed_active_hc";
   if (ejected) out += "/failed_outlier_check";
   if (unhealthy) out += "/failed_eds_health";
+  if (draining) out += "/pending_dynamic_removal";
   return out.empty() ? "healthy" : out;
 }
 

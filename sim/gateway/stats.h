@@ -41,7 +41,7 @@ struct TargetStats {
   void merge(const TargetStats& other);
 };
 
-/// An instance of a cluster: one task, as long as the table names it.
+/// An instance of a cluster: one task, as long as the table names it or it drains.
 struct InstanceKey {
   std::string cluster;  ///< the target's name, as traffic::ClusterIndex has it
   std::string id;
@@ -66,10 +66,11 @@ struct InstanceStats {
   std::uint64_t connections_active = 0;
   std::uint64_t requests_active = 0;
   std::uint64_t requests_waiting = 0;  ///< for a connection
-  bool unhealthy = false;              ///< the table says so
-  bool ejected = false;                ///< by a worker's outlier detection
-  bool check_failed = false;           ///< a worker's health checks fail, or have not ended yet
-  Histogram latency;                   ///< attempt begun to response head
+  bool draining = false;      ///< the table does not name it any more, requests are still on it
+  bool unhealthy = false;     ///< the table says so
+  bool ejected = false;       ///< by a worker's outlier detection
+  bool check_failed = false;  ///< a worker's health checks fail, or have not ended yet
+  Histogram latency;          ///< attempt begun to response head
 
   void merge(const InstanceStats& other);
   /// Envoy's health flags: "healthy", or "/failed_active_hc/failed_outlier_check" and the like.

@@ -425,50 +425,6 @@ TEST(Gateway, ExactSelectionIsExactAcrossConnectionsAndSnapshots) {
   EXPECT_EQ(canary, 8);
 }
 
-// Weight changes and task replacements under load: every request is answered.
-TEST(Gateway, LosesNothingWhileSnapshotsAndTasksChange) {
-  std::vector<std::unique_ptr<Upstream>> tasks;
-  for (int i = 0; i < 2; ++i) tasks.push_back(std::make_unique<Upstream>(echo("v1")));
-  const auto gateway =
-      start_gateway(table_of({{"v1", 1, {tasks[0]->port(), tasks[1]->port()}}}), 2);
-  std::atomic<bool> stop{false};
-  std::atomic<int> answered{0};
-  std::atomic<int> failed{0};
-  std::vector<std::thread> clients;
-  for (int c = 0; c < 4; ++c) {
-    clients.emplace_back([&] {
-      Socket socket = Socket::connect_to(port_of(*gateway));
-      while (!stop) {
-        if (!socket.write(kGet) || read_answer(socket).status != 200) {
-          ++failed;
-          return;
-        }
-        ++answered;
-      }
-    });
-  }
-  std::uint64_t version = 2;
-  for (int round = 0; round < 20; ++round) {
-    auto fresh = std::make_unique<Upstream>(echo("v1"));
-    for (int w = 0; w < 10; ++w) {
-      ASSERT_TRUE(gateway->update(
-          table_of({{"v1", static_cast<std::uint32_t>(w + 1), {tasks[1]->port(), fresh->port()}}},
-                   version++)));
-    }
-    // The old task stops once the gateway has drained it, as a load balancer would wait.
-    const int seen = answered;
-    ASSERT_TRUE(eventually([&] {
-      return (answered > seen + 40 && gateway->stats().version == version - 1) || failed > 0;
-    }));
-    tasks.erase(tasks.begin());
-    tasks.push_back(std::move(fresh));
-  }
-  stop = true;
-  for (auto& client : clients) client.join();
-  EXPECT_EQ(failed, 0);
-  EXPECT_GT(answered, 0);
-}
-
 TEST(Gateway, ListenersComeAndGoWithTheTable) {
   Upstream upstream(echo("v1"));
   const auto gateway = start_gateway(table_of({{"v1", 1, {upstream.port()}}}));
