@@ -11,30 +11,36 @@ using traffic::Dialect;
 
 void append_number(std::string& out, std::uint64_t n) {
   char digits[20];
-  int count = 0;
+  char* const end = digits + sizeof digits;
+  char* from = end;
   do {
-    digits[count++] = static_cast<char>('0' + n % 10);
+    *--from = static_cast<char>('0' + n % 10);
     n /= 10;
   } while (n != 0);
-  while (count > 0) out += digits[--count];
+  out.append(from, static_cast<std::size_t>(end - from));
+}
+
+// The lowest `digits` of the value.
+void put_hex(char* to, std::uint64_t value, int digits) {
+  for (int i = digits - 1; i >= 0; --i, value >>= 4) to[i] = "0123456789abcdef"[value & 15U];
 }
 
 void append_hex(std::string& out, std::uint64_t value, int digits) {
-  for (int i = digits - 1; i >= 0; --i) out += "0123456789abcdef"[(value >> (4 * i)) & 15U];
+  char text[16];
+  put_hex(text, value, digits);
+  out.append(text, static_cast<std::size_t>(digits));
 }
 
 // A version 4 UUID.
 void append_uuid(std::string& out, const std::uint64_t (&r)[2]) {
-  append_hex(out, r[0] >> 32, 8);
-  out += '-';
-  append_hex(out, r[0] >> 16, 4);
-  out += "-4";
-  append_hex(out, r[0], 3);
-  out += '-';
-  append_hex(out, 8 + (r[1] >> 62), 1);
-  append_hex(out, r[1] >> 48, 3);
-  out += '-';
-  append_hex(out, r[1], 12);
+  char text[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+  put_hex(text, r[0] >> 32, 8);
+  put_hex(text + 9, r[0] >> 16, 4);
+  put_hex(text + 15, r[0], 3);
+  put_hex(text + 19, 8 + (r[1] >> 62), 1);
+  put_hex(text + 20, r[1] >> 48, 3);
+  put_hex(text + 24, r[1], 12);
+  out.append(text, sizeof text - 1);
 }
 
 // Copies kept lines; lines that stand side by side in the input are copied as one run.
