@@ -57,7 +57,8 @@ Worker::Cluster* Worker::cluster_named(const std::string& name) {
   if (!cluster) {
     cluster = std::make_unique<Cluster>();
     cluster->name = name;
-    cluster->state = traffic::ClusterState(random_.next());  // workers begin at different instances
+    // workers begin at different instances, so that few requests are spread, too
+    cluster->state = traffic::ClusterState(static_cast<std::uint64_t>(number_));
   }
   return cluster.get();
 }

@@ -161,11 +161,11 @@ class Upstream {
  public:
   using Serve = std::function<void(Socket&)>;
 
-  explicit Upstream(Serve serve) : serve_(std::move(serve)) {
+  explicit Upstream(Serve serve, const std::string& host = "127.0.0.1") : serve_(std::move(serve)) {
     fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(inet_pton(AF_INET, host.c_str(), &address.sin_addr), 1);
     EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     EXPECT_EQ(listen(fd_, 1024), 0);
     socklen_t size = sizeof address;
