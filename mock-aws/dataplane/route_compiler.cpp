@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "mock-aws/dataplane/discovery.h"
+#include "mock-aws/dataplane/gateway_listener.h"
 #include "mock-aws/dataplane/node_policies.h"
 #include "mock-aws/dataplane/route_match.h"
 #include "mock-aws/services/appmesh/resource.h"
@@ -33,19 +34,6 @@ struct Compiler {
   traffic::Target target(const std::string& node, std::uint32_t weight, std::optional<int> port,
                          const traffic::Timeouts& route_timeouts) const;
 };
-
-Route refuse(std::string name, int status, std::string reason) {
-  Route route;
-  route.name = std::move(name);
-  FixedResponse response;
-  response.status = status;
-  // Envoy answers these itself: an unknown route with an empty body, no upstream with this text.
-  if (status == 503) response.body = "no healthy upstream";
-  if (status == 501) response.body = reason;
-  response.reason = std::move(reason);
-  route.action = std::move(response);
-  return route;
-}
 
 // --- timeouts and retries ----------------------------------------------------------------------
 
@@ -244,10 +232,12 @@ Result<traffic::RouteTable> compile_virtual_gateway(const AppMesh& app_mesh,
       }
     }
     sort_routes(listener.routes);
+    set_tls(listener, spec);
     table.listeners.push_back(std::move(listener));
   }
   std::sort(table.listeners.begin(), table.listeners.end(),
             [](const auto& a, const auto& b) { return a.port < b.port; });
+  table.problems = problems_of(table, listeners_of(resource->spec));
   return table;
 }
 

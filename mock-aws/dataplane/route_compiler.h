@@ -36,8 +36,8 @@ std::uint64_t data_plane_revision(const AppMesh& app_mesh, const InstanceRegistr
 /// `unavailable`, a service without provider as a 503, a tcp or gRPC route as a 501.
 ///
 /// A request's timeouts are the lower ones of its route and its node's listener; outlier detection,
-/// connection pool and health check are those of the node's listener. `scheme` and TLS have no
-/// effect.
+/// connection pool and health check are those of the node's listener. TLS is spoken to clients by
+/// the gateway's listeners with a certificate in files; `scheme` and TLS to nodes have no effect.
 /// Error: the mesh has no such gateway (the message lists those it has).
 Result<traffic::RouteTable> compile_virtual_gateway(const AppMesh& app_mesh,
                                                     const InstanceRegistry& registry,

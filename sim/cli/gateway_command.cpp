@@ -91,7 +91,8 @@ void print_ready(gateway::Gateway& gateway, const gateway::GatewayOptions& optio
   std::string line = "coalmine: ready";
   const char* name = " gateway";
   for (const gateway::BoundPort& port : gateway.ports()) {
-    line += fmt::format("{}=http://{}:{}", name, options.host, port.bound);
+    line +=
+        fmt::format("{}={}://{}:{}", name, port.tls ? "https" : "http", options.host, port.bound);
     name = " listener";
   }
   line += fmt::format(" admin=http://{}:{}\n", options.admin_host, gateway.admin_port());
@@ -99,12 +100,11 @@ void print_ready(gateway::Gateway& gateway, const gateway::GatewayOptions& optio
   std::fflush(stdout);
 }
 
-// Signals come through Asio; SIGHUP reads the file again, the others end the wait.
+// Signals come through Asio; SIGHUP reads routes and certificates again, the others end the wait.
 class Signals {
  public:
   Signals(gateway::Gateway& gateway, const std::string& routes)
-      : gateway_(gateway), routes_(routes), signals_(io_, SIGINT, SIGTERM) {
-    if (!routes_.empty()) signals_.add(SIGHUP);
+      : gateway_(gateway), routes_(routes), signals_(io_, SIGINT, SIGTERM, SIGHUP) {
     wait();
   }
   void run() { io_.run(); }
@@ -117,11 +117,15 @@ class Signals {
       wait();
     });
   }
+  // Without a file the control plane's table stays, with what its certificates hold now.
   void reload() {
-    auto table = read_routes(routes_);
+    auto table =
+        routes_.empty() ? Result<traffic::Snapshot>(gateway_.table()) : read_routes(routes_);
+    if (table && *table == nullptr) return;
     const Status done = table ? gateway_.update(*table) : tl::unexpected(table.error());
     if (done) {
-      fmt::print(stderr, "coalmine: routes read again from {}\n", routes_);
+      fmt::print(stderr, "coalmine: {} read again\n",
+                 routes_.empty() ? "certificates" : "routes from " + routes_);
     } else {
       (void)complain(done.error());
       fmt::print(stderr, "coalmine: the routes in force stay as they are\n");

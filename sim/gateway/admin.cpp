@@ -28,6 +28,9 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "downstream_cx_active", l.connections_active);
     out.emplace_back(base + "downstream_rq_total", l.requests);
     out.emplace_back(base + "downstream_rq_malformed", l.malformed);
+    out.emplace_back(base + "downstream_cx_http2_refused", l.http2_refused);
+    out.emplace_back(base + "ssl.handshake", l.tls_handshakes);
+    out.emplace_back(base + "ssl.connection_error", l.tls_failures);
     out.emplace_back(base + "downstream_cx_upgrades_total", l.upgrades_total);
     out.emplace_back(base + "downstream_cx_upgrades_active", l.upgrades_active);
   }
@@ -127,6 +130,20 @@ std::string prometheus_text(const GatewayStats& stats) {
                        t.latency.count());
   }
   add_instance_families(stats, out);
+  const auto of_listeners = [&](std::string_view name, std::string_view help, auto value) {
+    out += fmt::format("# HELP {0} {1}\n# TYPE {0} counter\n", name, help);
+    for (const auto& [listener, l] : stats.listeners) {
+      out += fmt::format("{}{{listener=\"{}\"}} {}\n", name, escaped(listener), value(l));
+    }
+  };
+  of_listeners("coalmine_malformed_total", "Requests refused for what they were.",
+               [](const ListenerStats& l) { return l.malformed; });
+  of_listeners("coalmine_tls_handshakes_total", "TLS handshakes completed.",
+               [](const ListenerStats& l) { return l.tls_handshakes; });
+  of_listeners("coalmine_tls_failures_total", "TLS handshakes that failed.",
+               [](const ListenerStats& l) { return l.tls_failures; });
+  of_listeners("coalmine_upgrades_total", "Requests that became WebSockets.",
+               [](const ListenerStats& l) { return l.upgrades_total; });
   out +=
       "# HELP coalmine_connections_active Open client connections.\n"
       "# TYPE coalmine_connections_active gauge\n";

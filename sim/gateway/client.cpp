@@ -12,6 +12,16 @@
 namespace coalmine::gateway {
 namespace {
 
+// What a client sends that knows, or so it thinks, that HTTP/2 is spoken here (9113 3.4); and what
+// tells it to come back with HTTP/1.1: SETTINGS, and GOAWAY with HTTP_1_1_REQUIRED (9113 7).
+constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\n";
+constexpr std::string_view kHttp2Refusal{
+    "\0\0\0\x04\0\0\0\0\0"
+    "\0\0\x1a\x07\0\0\0\0\0"
+    "\0\0\0\0\0\0\0\x0d"
+    "only HTTP/1.1 here",
+    9 + 9 + 8 + 18};
+
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 bool is_idempotent(std::string_view method) {
@@ -21,7 +31,81 @@ bool is_idempotent(std::string_view method) {
 
 }  // namespace
 
+// --- the socket, plain or under TLS --------------------------------------------------------------
+
+ssize_t Worker::receive(Client* c) {
+  if (c->tls != nullptr) return c->tls->read(scratch_.data(), scratch_.size());
+  return recv(c->fd, scratch_.data(), scratch_.size(), 0);
+}
+
+ssize_t Worker::transmit(Client* c, std::string_view bytes) {
+  if (c->tls != nullptr) return c->tls->write(bytes.data(), bytes.size());
+  return send(c->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
+// Together, so that they share records and writes. The number of bytes that were taken; -1 for an
+// error other than EAGAIN.
+ssize_t Worker::transmit_tls(Client* c, std::string_view first, std::string_view second,
+                             std::string_view third) {
+  tls_out_.assign(first);
+  tls_out_ += second;
+  tls_out_ += third;
+  std::string_view left = tls_out_;
+  while (!left.empty()) {
+    const ssize_t n = c->tls->write(left.data(), left.size());
+    if (n < 0 && errno != EAGAIN) return -1;
+    if (n <= 0) break;
+    left.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return static_cast<ssize_t>(tls_out_.size() - left.size());
+}
+
+void Worker::end_writing(Client* c) {
+  if (c->tls != nullptr) c->tls->end_writing();
+  shutdown(c->fd, SHUT_WR);
+}
+
+// A connection can be used: at once, or after its handshake.
+void Worker::begin_serving(Client* c) {
+  c->state = Client::State::Head;
+  c->timer = Client::Timer::Idle;
+  timers_.set(*c, now_ns_ + timeouts_.client_idle.count(), now_ns_);
+  if (c->slot->protocol == traffic::Protocol::Tcp) begin_tcp(c);
+}
+
+void Worker::handshake(Client* c) {
+  if (c->tls == nullptr) {  // the first byte tells TLS (a handshake record) from plain text
+    constexpr char kHandshakeRecord = 0x16;
+    char first = 0;
+    const ssize_t n = recv(c->fd, &first, 1, MSG_PEEK);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0 || c->slot->tls == nullptr) {
+      drop_client(c);
+      return;
+    }
+    if (first == kHandshakeRecord) c->tls = c->slot->tls->accept(c->fd);
+  }
+  if (c->tls != nullptr) {
+    const auto state = c->tls->handshake();
+    if (state == TlsSession::Handshake::Pending) return;
+    if (state == TlsSession::Handshake::Failed) {
+      ++c->slot->stats->tls_failures;
+      drop_client(c);
+      return;
+    }
+    ++c->slot->stats->tls_handshakes;
+  }
+  begin_serving(c);
+  if (!c->dead) client_readable(c);
+}
+
+// -------------------------------------------------------------------------------------------------
+
 void Worker::client_event(Client* c, std::uint32_t events) {
+  if (c->state == Client::State::Handshake) {
+    handshake(c);
+    return;
+  }
   // Both directions of a tunnel may have ended with bytes still to be read.
   if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && !c->tunnel)) {
     drop_client(c);
@@ -32,7 +116,9 @@ void Worker::client_event(Client* c, std::uint32_t events) {
     if (c->dead) return;
   }
   if ((events & EPOLLRDHUP) != 0) c->hangup = true;
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0) client_readable(c);
+  // Under TLS reading may have waited for room to write.
+  const bool readable = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0;
+  if (readable || c->tls != nullptr) client_readable(c);
 }
 
 // Reads until the socket is empty, or until what was read has to be dealt with first.
@@ -45,7 +131,7 @@ void Worker::client_readable(Client* c) {
       c->more = true;
       return;
     }
-    const ssize_t n = recv(c->fd, scratch_.data(), scratch_.size(), 0);
+    const ssize_t n = receive(c);
     if (n < 0 && errno == EAGAIN) {
       c->more = false;
       return;
@@ -71,7 +157,8 @@ void Worker::client_readable(Client* c) {
       process(c, scratch_.data(), size);
     }
     if (c->dead) return;
-    if (size < scratch_.size() && !c->hangup) {
+    // A short read means that the socket is empty; under TLS it may be the end of a record.
+    if (size < scratch_.size() && !c->hangup && c->tls == nullptr) {
       c->more = false;
       return;
     }
@@ -119,7 +206,11 @@ void Worker::process(Client* c, char* bytes, std::size_t size) {
       if (parsed.state == Parsed::State::Bad) {
         c->begun_ns = now_ns_;
         c->to_head = false;
-        refuse(c, parsed.status, parsed.why);
+        if (std::string_view{bytes, size}.starts_with(kHttp2Preface)) {
+          refuse_http2(c);
+        } else {
+          refuse(c, parsed.status, parsed.why);
+        }
         break;
       }
       used = parsed.length + begin(c, bytes + parsed.length, size - parsed.length);
@@ -190,7 +281,10 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
     const bool at_hand = c->body.kind == BodyKind::Length && c->body.length <= rest_size;
     const std::size_t skip = at_hand ? static_cast<std::size_t>(c->body.length) : 0;
     c->request_whole |= at_hand;
-    answer(c, traffic::local_reply(decision, *slot.listener->listener, view), !c->request_whole);
+    answer(c,
+           traffic::local_reply(decision, *slot.listener->listener, view,
+                                c->tls != nullptr ? "https" : "http"),
+           !c->request_whole);
     return skip;
   }
   forward(c, decision, view.path);
@@ -221,6 +315,7 @@ void Worker::forward(Client* c, const traffic::Decision& decision, std::string_v
   if (decision.path != original_path) context.original_path = original_path;
   context.host = decision.host.empty() ? request_.host : decision.host;
   context.upgrade = c->upgrade;
+  context.https = c->tls != nullptr;
   context.random[0] = random_.next();
   context.random[1] = random_.next();
   context.epoch_s = epoch_s_;
@@ -334,6 +429,17 @@ void Worker::refuse(Client* c, int status, const char* why) {
   answer(c, refusal_reply(status, c->slot->dialect, why), true);
 }
 
+void Worker::refuse_http2(Client* c) {
+  ++c->slot->stats->malformed;
+  ++c->slot->stats->http2_refused;
+  count_reply("DPE");
+  c->keep_alive = false;
+  c->request_whole = false;
+  record(c, 505);
+  send_to_client(c, kHttp2Refusal);
+  if (!c->dead) client_done(c);
+}
+
 void Worker::send_to_client(Client* c, std::string_view first, std::string_view second,
                             std::string_view third) {
   std::size_t sent = 0;
@@ -347,8 +453,9 @@ void Worker::send_to_client(Client* c, std::string_view first, std::string_view 
     msghdr message{};
     message.msg_iov = parts;
     message.msg_iovlen = count;
-    const ssize_t n = count == 1 ? send(c->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
-                                 : sendmsg(c->fd, &message, MSG_NOSIGNAL);
+    const ssize_t n = c->tls != nullptr ? transmit_tls(c, first, second, third)
+                      : count == 1 ? send(c->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
+                                   : sendmsg(c->fd, &message, MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN) {
       drop_client(c);
       return;
@@ -368,8 +475,7 @@ void Worker::send_to_client(Client* c, std::string_view first, std::string_view 
 void Worker::flush_client(Client* c) {
   const std::string& data = c->out->data;
   while (c->out_sent < data.size()) {
-    const ssize_t n =
-        send(c->fd, data.data() + c->out_sent, data.size() - c->out_sent, MSG_NOSIGNAL);
+    const ssize_t n = transmit(c, std::string_view(data).substr(c->out_sent));
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) {
       drop_client(c);
@@ -403,7 +509,7 @@ void Worker::linger(Client* c) {
     timers_.set(*c, now_ns_ + timeouts_.stream_idle.count(), now_ns_);
     return;
   }
-  shutdown(c->fd, SHUT_WR);
+  end_writing(c);
   timers_.set(*c, now_ns_ + timeouts_.linger.count(), now_ns_);
   if (!c->processing) client_readable(c);
 }
@@ -456,6 +562,7 @@ void Worker::drop_client(Client* c) {
     count_reply("DC");
   }
   if (c->tunnel) end_tunnel(c);
+  if (c->tls != nullptr) c->tls->end_writing();
   if (c->up != nullptr) drop_upstream(c->up);
   leave_plan(c);
   give_buffer(c->in);

@@ -98,6 +98,7 @@ class RunningGateway final : public Gateway {
     if (stopped_) return error(ErrorKind::Failed, "the gateway is stopped");
     TRY(auto index, traffic::RouteIndex::compile(std::move(table), index_.get(),
                                                  traffic::IndexOptions{options_.selection}));
+    TRY(const TlsContexts tls, load_tls(*index));
     std::vector<std::vector<ListenSocket>> sockets(workers_.size());
     std::vector<BoundPort> ports;
     const auto opened = open_listeners(*index, sockets, ports);
@@ -108,8 +109,10 @@ class RunningGateway final : public Gateway {
       return opened;
     }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
-      workers_[i]->update(index, std::move(sockets[i]));
+      workers_[i]->update(index, std::move(sockets[i]), tls);
     }
+    tell_problems(index_ ? index_->table().problems : std::vector<std::string>{},
+                  index->table().problems);
     ports_ = std::move(ports);
     index_ = std::move(index);
     return {};
@@ -145,6 +148,26 @@ class RunningGateway final : public Gateway {
   }
 
  private:
+  static Result<TlsContexts> load_tls(const traffic::RouteIndex& index) {
+    TlsContexts out;
+    for (const auto& indexed : index.listeners()) {
+      const traffic::Listener& listener = *indexed.listener;
+      if (!listener.tls) continue;
+      auto loaded = TlsContext::load(*listener.tls, listener.protocol);
+      if (!loaded) return error("listener {}: {}", listener.port, loaded.error().message);
+      out[listener.port] = std::move(*loaded);
+    }
+    return out;
+  }
+
+  static void tell_problems(const std::vector<std::string>& before,
+                            const std::vector<std::string>& now) {
+    for (const std::string& problem : now) {
+      if (std::find(before.begin(), before.end(), problem) != before.end()) continue;
+      fmt::print(stderr, "coalmine: {}\n", problem);
+    }
+  }
+
   Status open_listeners(const traffic::RouteIndex& index,
                         std::vector<std::vector<ListenSocket>>& sockets,
                         std::vector<BoundPort>& ports) {
@@ -157,17 +180,18 @@ class RunningGateway final : public Gateway {
     }
     for (const auto& listener : listeners) {
       const int port = listener.listener->port;
+      const bool tls = listener.listener->tls.has_value();
       const auto known = std::find_if(ports_.begin(), ports_.end(),
                                       [&](const BoundPort& p) { return p.port == port; });
       if (known != ports_.end()) {
-        ports.push_back(*known);
+        ports.push_back({port, known->bound, tls});
         continue;
       }
       TRY(const auto fds, open_sockets(options_.host, options_.port.value_or(port),
                                        static_cast<int>(workers_.size())));
       const int bound = port_of(fds.front());
       for (std::size_t i = 0; i < fds.size(); ++i) sockets[i].push_back({port, bound, fds[i]});
-      ports.push_back({port, bound});
+      ports.push_back({port, bound, tls});
     }
     return {};
   }

@@ -12,6 +12,7 @@
 //                    clusters.cpp knows the instances: ejections, limits, who waits;
 //                    health_checks.cpp asks them how they are;
 //                    tunnel.cpp passes WebSockets and TCP connections through
+//   tls.h            certificates and sessions of listeners that speak TLS
 //   stats.h          counts per listener, route and target, and per instance
 //   admin.h          /server_info, /stats, /metrics, /clusters, /config_dump, /ready
 //   control_source.h snapshots from the control plane, counts back to it
@@ -49,6 +50,7 @@ struct GatewayOptions {
 struct BoundPort {
   int port = 0;   ///< as the table names it
   int bound = 0;  ///< where it is served
+  bool tls = false;
 };
 
 /// A running gateway. All functions may be called from any thread.
@@ -60,7 +62,8 @@ class Gateway {
   static Result<std::unique_ptr<Gateway>> start(GatewayOptions options, traffic::Snapshot initial);
   virtual ~Gateway() = default;
 
-  /// Serves `table` from now on. On an error nothing changes.
+  /// Serves `table` from now on; certificate files are read now, so the same table again takes what
+  /// they hold by then. On an error nothing changes. New problems of the table go to stderr.
   virtual Status update(traffic::Snapshot table) = 0;
   virtual GatewayStats stats() = 0;
   /// The table in force; null before the first.

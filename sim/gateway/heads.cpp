@@ -137,7 +137,7 @@ void append_upstream_head(std::string& out, const RequestHead& head, const Forwa
     out += alb ? ", " : ",";
   }
   out += c.peer;
-  out += "\r\nx-forwarded-proto: http\r\n";
+  out += c.https ? "\r\nx-forwarded-proto: https\r\n" : "\r\nx-forwarded-proto: http\r\n";
   if (alb) {
     out += "x-forwarded-port: ";
     append_number(out, static_cast<std::uint64_t>(c.listener_port));

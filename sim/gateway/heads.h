@@ -17,6 +17,7 @@ struct ForwardContext {
   std::string_view path;           ///< to send
   std::string_view original_path;  ///< set if a route rewrote it (x-envoy-original-path)
   std::string_view host;
+  bool https = false;                ///< how the client came
   bool upgrade = false;              ///< ask for a WebSocket, as the client did
   std::uint64_t random[2] = {0, 0};  ///< for x-request-id and X-Amzn-Trace-Id
   std::int64_t epoch_s = 0;

@@ -55,6 +55,9 @@ void ListenerStats::merge(const ListenerStats& other) {
   connections_active += other.connections_active;
   requests += other.requests;
   malformed += other.malformed;
+  http2_refused += other.http2_refused;
+  tls_handshakes += other.tls_handshakes;
+  tls_failures += other.tls_failures;
   upgrades_total += other.upgrades_total;
   upgrades_active += other.upgrades_active;
 }

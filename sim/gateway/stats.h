@@ -85,6 +85,9 @@ struct ListenerStats {
   std::uint64_t connections_active = 0;
   std::uint64_t requests = 0;
   std::uint64_t malformed = 0;
+  std::uint64_t http2_refused = 0;  ///< connections that began with HTTP/2; malformed, too
+  std::uint64_t tls_handshakes = 0;
+  std::uint64_t tls_failures = 0;    ///< handshakes that failed
   std::uint64_t upgrades_total = 0;  ///< requests that became WebSockets
   std::uint64_t upgrades_active = 0;
   void merge(const ListenerStats& other);

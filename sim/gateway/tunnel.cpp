@@ -219,7 +219,7 @@ void Worker::tunnel_upstream_ended(Client* c) {
   } else if (c->tunnel->client_ended && pending_request(c) == 0) {
     drop_client(c);
   } else {
-    shutdown(c->fd, SHUT_WR);
+    end_writing(c);
   }
 }
 

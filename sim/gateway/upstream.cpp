@@ -439,6 +439,7 @@ void Worker::attempt_failed(Client* c, Failure failure, std::string reason) {
 void Worker::abort_response(Client* c) {
   const ::linger reset{1, 0};
   setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  c->tls.reset();  // whose closing message would make the end a clean one
   drop_client(c);
 }
 

@@ -96,9 +96,11 @@ void Worker::run_messages() {
 }
 
 void Worker::update(std::shared_ptr<const traffic::RouteIndex> index,
-                    std::vector<ListenSocket> sockets) {
+                    std::vector<ListenSocket> sockets, TlsContexts tls) {
   // std::function must be copyable, so the sockets go by value; descriptors are plain numbers
-  post([this, index = std::move(index), sockets = std::move(sockets)] { adopt(index, sockets); });
+  post([this, index = std::move(index), sockets = std::move(sockets), tls = std::move(tls)] {
+    adopt(index, sockets, tls);
+  });
 }
 
 GatewayStats Worker::stats() {
@@ -259,7 +261,7 @@ void Worker::count_reply(std::string_view flag) {
 }
 
 void Worker::adopt(std::shared_ptr<const traffic::RouteIndex> index,
-                   std::vector<ListenSocket> sockets) {
+                   std::vector<ListenSocket> sockets, const TlsContexts& tls) {
   auto plan = std::make_unique<Plan>();
   adopt_clusters(*index, *plan);
   plan->index = index;
@@ -283,6 +285,9 @@ void Worker::adopt(std::shared_ptr<const traffic::RouteIndex> index,
       const auto& listener = *slot->listener->listener;
       slot->dialect = listener.dialect;
       slot->protocol = listener.protocol;
+      const auto found = tls.find(port);
+      slot->tls = found == tls.end() ? nullptr : found->second;
+      slot->tls_permissive = listener.tls && listener.tls->permissive;
       name_slot(*slot, listener.name.empty() ? fmt::format(":{}", slot->port) : listener.name);
     } else if (slot->fd >= 0) {
       close_listener(*slot);
@@ -322,7 +327,9 @@ void Worker::close_listener(Slot& slot) {
 }
 
 void Worker::close_idle(Client* c) {
-  if (c->state == Client::State::Head && c->in == nullptr && c->out == nullptr && !c->processing) {
+  if (c->state == Client::State::Handshake ||
+      (c->state == Client::State::Head && c->in == nullptr && c->out == nullptr &&
+       !c->processing)) {
     drop_client(c);
   } else {
     c->keep_alive = false;
@@ -370,9 +377,15 @@ void Worker::accept_clients(Slot& slot) {
     ++client_count_;
     ++slot.stats->connections_total;
     ++slot.stats->connections_active;
-    timers_.set(*c, now_ns_ + timeouts_.client_idle.count(), now_ns_);
     add_to_epoll(c);
-    if (slot.protocol == traffic::Protocol::Tcp) begin_tcp(c);
+    if (slot.tls != nullptr) {
+      c->state = Client::State::Handshake;
+      c->timer = Client::Timer::Head;
+      timers_.set(*c, now_ns_ + timeouts_.head.count(), now_ns_);
+      if (!slot.tls_permissive) c->tls = slot.tls->accept(fd);
+    } else {
+      begin_serving(c);
+    }
   }
 }
 
@@ -426,6 +439,11 @@ void Worker::fire(TimerNode& node) {
       drop_client(c);
       break;
     case Client::Timer::Head:
+      if (c->state == Client::State::Handshake) {
+        ++c->slot->stats->tls_failures;
+        drop_client(c);
+        break;
+      }
       refuse(c, 408, "the request head did not come in time");
       break;
     case Client::Timer::StreamIdle:

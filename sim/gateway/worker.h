@@ -14,6 +14,7 @@
 #include "sim/gateway/http1.h"
 #include "sim/gateway/stats.h"
 #include "sim/gateway/timer_wheel.h"
+#include "sim/gateway/tls.h"
 #include "sim/traffic/route_index.h"
 
 namespace coalmine::gateway {
@@ -40,6 +41,9 @@ struct ListenSocket {
   int fd = -1;
 };
 
+/// What listeners that speak TLS show, by the port in the table.
+using TlsContexts = std::map<int, std::shared_ptr<const TlsContext>>;
+
 /// One thread of the data plane: a raw edge-triggered epoll set, its own connections, pools,
 /// timers and counts. Nothing here is shared while requests run; the outside talks to it by
 /// messages that are run between two turns of the loop.
@@ -54,7 +58,8 @@ class Worker {
   void start();
   /// From any thread: requests begun from now on follow `index`. `sockets` are new listeners;
   /// listeners that the index no longer names close when they are idle.
-  void update(std::shared_ptr<const traffic::RouteIndex> index, std::vector<ListenSocket> sockets);
+  void update(std::shared_ptr<const traffic::RouteIndex> index, std::vector<ListenSocket> sockets,
+              TlsContexts tls);
   /// A copy of the counts, taken between two turns.
   GatewayStats stats();
   /// Stops accepting, lets requests in flight finish for at most `drain`, ends the thread.
@@ -85,7 +90,8 @@ class Worker {
   void add_to_epoll(Connection* connection);
 
   // listeners and plans
-  void adopt(std::shared_ptr<const traffic::RouteIndex> index, std::vector<ListenSocket> sockets);
+  void adopt(std::shared_ptr<const traffic::RouteIndex> index, std::vector<ListenSocket> sockets,
+             const TlsContexts& tls);
   void accept_clients(Slot& slot);
   void name_slot(Slot& slot, const std::string& name);
   void close_listener(Slot& slot);
@@ -97,6 +103,13 @@ class Worker {
   // client side
   void client_event(Client* c, std::uint32_t events);
   void client_readable(Client* c);
+  void handshake(Client* c);
+  void begin_serving(Client* c);
+  ssize_t receive(Client* c);
+  ssize_t transmit(Client* c, std::string_view bytes);
+  ssize_t transmit_tls(Client* c, std::string_view first, std::string_view second,
+                       std::string_view third);
+  void end_writing(Client* c);
   void process(Client* c, char* bytes, std::size_t size);
   void stash(Client* c, std::string_view bytes);
   /// Starts the request in request_; returns how much of the bytes behind its head was used.
@@ -108,6 +121,7 @@ class Worker {
   void request_complete(Client* c);
   void answer(Client* c, const traffic::LocalReply& reply, bool body_unread);
   void refuse(Client* c, int status, const char* why);
+  void refuse_http2(Client* c);
   void send_to_client(Client* c, std::string_view first, std::string_view second = {},
                       std::string_view third = {});
   void flush_client(Client* c);
@@ -223,6 +237,7 @@ class Worker {
   std::string path_scratch_;
   std::string rewrite_scratch_;
   std::string head_out_;
+  std::string tls_out_;
   std::vector<traffic::HeaderView> views_;
   int spare_fd_ = -1;  ///< given up to refuse a connection when descriptors run out
 

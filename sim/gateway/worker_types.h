@@ -36,6 +36,8 @@ struct Worker::Slot : Connection {
   const traffic::ListenerIndex* listener = nullptr;  ///< of the plan in force; null once gone
   traffic::Dialect dialect = traffic::Dialect::Envoy;
   traffic::Protocol protocol = traffic::Protocol::Http;
+  std::shared_ptr<const TlsContext> tls;  ///< null: plain text
+  bool tls_permissive = false;
   std::string name;
   ListenerStats* stats = nullptr;
   TargetStats* untargeted = nullptr;  ///< of requests that are answered before a pick
@@ -110,11 +112,12 @@ struct Worker::Tunnel {
 struct Worker::Client : Connection {
   Client() : Connection(Kind::Client) {}
   enum class State : std::uint8_t {
-    Head,     ///< between requests, or a head is coming in
-    Body,     ///< a request body is coming in
-    Waiting,  ///< the request is complete, the response is not
-    Linger,   ///< the last answer was given; what still comes is dropped
-    Tunnel,   ///< bytes are passed through in both directions
+    Handshake,  ///< of TLS, or it is not known yet whether it will be TLS
+    Head,       ///< between requests, or a head is coming in
+    Body,       ///< a request body is coming in
+    Waiting,    ///< the request is complete, the response is not
+    Linger,     ///< the last answer was given; what still comes is dropped
+    Tunnel,     ///< bytes are passed through in both directions
   };
   enum class Timer : std::uint8_t { Idle, Head, StreamIdle, Request, Retry, Linger, Tunnel };
 
@@ -163,6 +166,7 @@ struct Worker::Client : Connection {
   std::int64_t active_ns = 0;  ///< when a byte came last, from either side
   int status = 0;
   std::unique_ptr<Tunnel> tunnel;
+  std::unique_ptr<TlsSession> tls;  ///< null: plain text
 };
 
 struct Worker::Upstream : Connection {

@@ -157,6 +157,9 @@ Status validate(const RouteTable& table) {
       return error("{}.port: {} is used by an earlier listener", here, listener.port);
     }
     TRY_STATUS(check_routes(listener.routes, listener.dialect, 0, here + ".routes"));
+    if (listener.tls && (listener.tls->certificate.empty() || listener.tls->key.empty())) {
+      return error("{}.tls: needs a certificate and a key", here);
+    }
     if (listener.protocol == Protocol::Tcp) TRY_STATUS(check_tcp(listener, here));
   }
   return {};

@@ -166,6 +166,14 @@ inline bool Chain::operator==(const Chain& other) const {
 
 enum class Dialect { Envoy, Alb };  ///< whose local replies and header rules a listener follows
 
+/// TLS that a listener speaks. Files are read by the gateway, when it takes the table.
+struct ListenerTls {
+  std::string certificate;  ///< file with the certificate and its chain (PEM)
+  std::string key;          ///< file with its private key (PEM)
+  bool permissive = false;  ///< takes plain text as well (App Mesh: PERMISSIVE)
+  bool operator==(const ListenerTls&) const = default;
+};
+
 /// What a listener takes from its clients. Connections of a Tcp listener are spread by the weights
 /// of its only route, one pick per connection.
 enum class Protocol { Http, Tcp };
@@ -176,6 +184,7 @@ struct Listener {
   Dialect dialect = Dialect::Envoy;
   std::vector<Route> routes;  ///< in the order they are tried; the first match wins
   Protocol protocol = Protocol::Http;
+  std::optional<ListenerTls> tls;
   bool operator==(const Listener&) const = default;
 };
 
@@ -184,6 +193,8 @@ struct RouteTable {
   std::uint64_t version = 0;        ///< +1 per control-plane change
   std::string name;                 ///< "mesh/gateway" or the load balancer's name
   std::vector<Listener> listeners;  ///< sorted by port
+  /// What the control plane asks for and this table does not do, for people to read.
+  std::vector<std::string> problems;
   bool operator==(const RouteTable&) const = default;
 };
 using Snapshot = std::shared_ptr<const RouteTable>;

@@ -13,6 +13,7 @@ constexpr std::pair<std::string_view, Dialect> kDialects[] = {{"envoy", Dialect:
                                                               {"alb", Dialect::Alb}};
 constexpr std::pair<std::string_view, Protocol> kProtocols[] = {{"http", Protocol::Http},
                                                                 {"tcp", Protocol::Tcp}};
+constexpr std::pair<std::string_view, bool> kTlsModes[] = {{"strict", false}, {"permissive", true}};
 constexpr std::pair<std::string_view, Selection> kSelections[] = {{"random", Selection::Random},
                                                                   {"exact", Selection::Exact}};
 constexpr std::pair<std::string_view, EmptyPolicy> kEmptyPolicies[] = {
@@ -249,6 +250,14 @@ Result<Listener> read_listener(const Json& json, const std::string& path) {
   TRY_STATUS(reader.read("port", out.port, 0, 65535));
   TRY_STATUS(reader.read("dialect", out.dialect, kDialects));
   TRY_STATUS(reader.read("protocol", out.protocol, kProtocols));
+  if (const Json* tls = reader.take("tls")) {
+    TRY(Reader inner, Reader::object(*tls, reader.path_of("tls")));
+    out.tls.emplace();
+    TRY_STATUS(inner.read("certificate", out.tls->certificate));
+    TRY_STATUS(inner.read("key", out.tls->key));
+    TRY_STATUS(inner.read("mode", out.tls->permissive, kTlsModes));
+    TRY_STATUS(inner.done());
+  }
   TRY(out.routes, read_routes(reader, 0));
   TRY_STATUS(reader.done());
   return out;
@@ -370,6 +379,7 @@ Result<RouteTable> route_table_from_json(const Json& json) {
     out.listeners.push_back(std::move(listener));
     return {};
   }));
+  TRY_STATUS(reader.read("problems", out.problems));
   TRY_STATUS(reader.done());
   TRY_STATUS(validate(out));
   std::sort(out.listeners.begin(), out.listeners.end(),
@@ -386,11 +396,16 @@ Json to_json(const RouteTable& table) {
     if (listener.protocol != Protocol::Http) {
       item["protocol"] = name_of(listener.protocol, kProtocols);
     }
+    if (listener.tls) {
+      item["tls"] = {{"certificate", listener.tls->certificate}, {"key", listener.tls->key}};
+      if (listener.tls->permissive) item["tls"]["mode"] = name_of(true, kTlsModes);
+    }
     listeners.push_back(std::move(item));
   }
   Json out = {{"listeners", std::move(listeners)}};
   if (table.version != 0) out["version"] = table.version;
   if (!table.name.empty()) out["name"] = table.name;
+  if (!table.problems.empty()) out["problems"] = table.problems;
   return out;
 }
 

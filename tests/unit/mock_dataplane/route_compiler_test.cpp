@@ -353,7 +353,86 @@ TEST_F(Compile, GrpcAndTcpRoutesAnswer501) {
            {"spec", {{"provider", {{"virtualRouter", {{"virtualRouterName", "tcp"}}}}}}}});
   EXPECT_EQ(refusal(lab.compile(names.gateway)),
             "501 route t is a tcpRoute; only HTTP routes carry traffic");
+  EXPECT_EQ(lab.compile(names.gateway).problems,
+            std::vector<std::string>{"route t is a tcpRoute; only HTTP routes carry traffic"});
 }
+
+TEST_F(Compile, OtherProtocolsThanHttp1AreAProblemThatIsNamed) {
+  lab.mesh_name = "m";
+  lab.ten_steps(names, "127.0.0.1", "127.0.0.2");
+  EXPECT_EQ(lab.compile(names.gateway).problems, std::vector<std::string>{});
+  for (const char* protocol : {"http2", "grpc"}) {
+    lab.put("UpdateVirtualGateway", {{"virtualGatewayName", names.gateway},
+                                     {"spec", {{"listeners", lab.listeners(9080, protocol)}}}});
+    EXPECT_EQ(lab.compile(names.gateway).problems,
+              std::vector<std::string>{fmt::format(
+                  "listener 9080: {} is asked for, only HTTP/1.1 is served", protocol)});
+  }
+}
+
+struct TlsCase {
+  const char* name;
+  Json tls;
+  std::optional<traffic::ListenerTls> want;
+  const char* problem;  ///< of the listener, which refuses all requests then
+};
+class CompileTls : public Compile, public testing::WithParamInterface<TlsCase> {};
+
+TEST_P(CompileTls, GivesTheListenerItsCertificateOrSaysWhyNot) {
+  const TlsCase& row = GetParam();
+  lab.mesh_name = "m";
+  lab.ten_steps(names, "127.0.0.1", "127.0.0.2");
+  Json listeners = lab.listeners(9080);
+  listeners[0]["tls"] = row.tls;
+  lab.put("UpdateVirtualGateway",
+          {{"virtualGatewayName", names.gateway}, {"spec", {{"listeners", listeners}}}});
+  const traffic::RouteTable table = lab.compile(names.gateway);
+  EXPECT_EQ(table.listeners.at(0).tls, row.want);
+  if (row.problem == nullptr) {
+    EXPECT_EQ(table.problems, std::vector<std::string>{});
+  } else {
+    const std::string text =
+        "listener my-app-virtual-gateway:9080 wants TLS " + std::string(row.problem);
+    EXPECT_EQ(table.problems, std::vector<std::string>{text});
+    ASSERT_EQ(table.listeners[0].routes.size(), 1U);
+    EXPECT_EQ(std::get<traffic::FixedResponse>(table.listeners[0].routes[0].action).reason, text);
+  }
+}
+
+const Json kFile = {{"file", {{"certificateChain", "/c.pem"}, {"privateKey", "/k.pem"}}}};
+// App Mesh API reference, VirtualGatewayListenerTls
+INSTANTIATE_TEST_SUITE_P(
+    Modes, CompileTls,
+    testing::Values(
+        TlsCase{"Strict",
+                {{"mode", "STRICT"}, {"certificate", kFile}},
+                traffic::ListenerTls{"/c.pem", "/k.pem", false},
+                nullptr},
+        TlsCase{"Permissive",
+                {{"mode", "PERMISSIVE"}, {"certificate", kFile}},
+                traffic::ListenerTls{"/c.pem", "/k.pem", true},
+                nullptr},
+        TlsCase{"Disabled", {{"mode", "DISABLED"}, {"certificate", kFile}}, {}, nullptr},
+        TlsCase{"Acm",
+                {{"mode", "STRICT"},
+                 {"certificate",
+                  {{"acm",
+                    {{"certificateArn",
+                      "arn:aws:acm:us-east-1:123456789012:certificate/"
+                      "12345678-1234-1234-1234-123456789012"}}}}}},
+                {},
+                "with a certificate from ACM, of which there is none here; use one from a file"},
+        TlsCase{"Sds",
+                {{"mode", "STRICT"}, {"certificate", {{"sds", {{"secretName", "s"}}}}}},
+                {},
+                "with a certificate from SDS, which is not served here; use one from a file"},
+        TlsCase{"ClientCertificates",
+                {{"mode", "STRICT"},
+                 {"certificate", kFile},
+                 {"validation", {{"trust", {{"file", {{"certificateChain", "/ca.pem"}}}}}}}},
+                {},
+                "with client certificates, which are not checked here"}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(Compile, UnknownGatewayNamesTheKnownOnes) {
   lab.ten_steps(names, "127.0.0.1", "127.0.0.2");

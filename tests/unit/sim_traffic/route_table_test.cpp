@@ -70,6 +70,11 @@ INSTANTIATE_TEST_SUITE_P(
                 R"({"listeners":[{"port":1,"protocol":"tcp","routes":[{
                 "targets":[{"name":"a"}],"retry":{"on":["5xx"],"max_retries":1}}]}]})",
                 "listeners[0].routes[0].retry: has no meaning for a tcp listener"},
+        BadCase{"TlsWithoutKey", R"({"listeners":[{"port":1,"tls":{"certificate":"c"}}]})",
+                "listeners[0].tls: needs a certificate and a key"},
+        BadCase{"TlsMode",
+                R"({"listeners":[{"port":1,"tls":{"certificate":"c","key":"k","mode":"x"}}]})",
+                "listeners[0].tls.mode: is \"x\", allowed is \"strict\", \"permissive\""},
         BadCase{"TcpOfAnAlb", R"({"listeners":[{"port":1,"protocol":"tcp","dialect":"alb"}]})",
                 "listeners[0].protocol: an alb listener takes http only"},
         BadCase{"NoAction", table_with("{}"),
