@@ -234,6 +234,7 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
   c->request_whole = head.framing.kind == BodyKind::None ||
                      (head.framing.kind == BodyKind::Length && head.framing.length == 0);
   c->retries = 0;
+  c->tried = nullptr;
   c->response_started = false;
   c->upgrade = head.upgrade == Upgrade::WebSocket;
   if (head.upgrade == Upgrade::Other) {

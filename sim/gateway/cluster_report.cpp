@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 namespace coalmine::gateway {
@@ -75,6 +76,29 @@ std::shared_ptr<const traffic::RouteIndex> index_of(Gateway& gateway) {
   return index ? *index : nullptr;
 }
 
+/// Envoy's figures of a whole cluster.
+void add_cluster_values(const GatewayStats& stats, Values& out) {
+  struct Members {
+    std::uint64_t total = 0, healthy = 0, out_now = 0, ejections = 0;
+  };
+  std::map<std::string, Members> clusters;
+  for (const auto& [key, i] : stats.instances) {
+    Members& members = clusters[key.cluster];
+    members.ejections += i.ejections;
+    if (i.draining) continue;
+    ++members.total;
+    if (i.health_flags() == "healthy") ++members.healthy;
+    if (i.ejected) ++members.out_now;
+  }
+  for (const auto& [name, members] : clusters) {
+    const std::string base = fmt::format("cluster.{}.", name);
+    out.emplace_back(base + "membership_total", members.total);
+    out.emplace_back(base + "membership_healthy", members.healthy);
+    out.emplace_back(base + "outlier_detection.ejections_active", members.out_now);
+    out.emplace_back(base + "outlier_detection.ejections_enforced_total", members.ejections);
+  }
+}
+
 }  // namespace
 
 std::uint64_t microseconds(Duration d) {
@@ -142,6 +166,7 @@ Json clusters_json(Gateway& gateway) {
 }
 
 void add_instance_values(const GatewayStats& stats, Values& out) {
+  add_cluster_values(stats, out);
   for (const auto& [key, i] : stats.instances) {
     const std::string base = fmt::format("cluster.{}.instance.{}.", key.cluster, key.address);
     for (const auto& [name, value] : host_lines(i))

@@ -19,7 +19,7 @@ std::string clusters_text(Gateway& gateway);
 /// The same per route, target and instance.
 Json clusters_json(Gateway& gateway);
 
-/// For /stats: cluster.TARGET.instance.ADDRESS.*
+/// For /stats: cluster.TARGET.membership_*, .outlier_detection.*, .instance.ADDRESS.*
 void add_instance_values(const GatewayStats& stats, Values& out);
 /// For /metrics: coalmine_instance_*
 void add_instance_families(const GatewayStats& stats, std::string& out);

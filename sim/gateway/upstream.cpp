@@ -52,10 +52,13 @@ Worker::Upstream* Worker::connect_to(Host* host) {
 }
 
 // One attempt on the next instance of the picked target. A retry stays in the target, but goes by
-// what is known of its instances now: the one that failed may be the one that was taken away.
+// what is known of its instances now: the one that failed may be the one that was taken away. It
+// leaves that one out if it can: requests of others in between would make the round robin come
+// back to a dead task by chance (Envoy has the retry host predicate previous_hosts for it).
 void Worker::attempt(Client* c, bool fresh_only) {
   Cluster& cluster = *c->plan_target->cluster;
-  const std::size_t i = cluster.state.next();
+  std::size_t i = cluster.state.next();
+  if (i != traffic::ClusterState::kNobody && cluster.hosts[i] == c->tried) i = cluster.state.next();
   if (i == traffic::ClusterState::kNobody) {
     answer(c,
            failure_reply(
@@ -89,6 +92,7 @@ void Worker::attempt_on(Client* c, Host* host, bool fresh_only) {
     u = connect_to(host);
     if (u == nullptr) {
       const int why = errno;
+      c->tried = host;
       ++c->plan_target->stats->connect_failures;
       ++host->stats.connect_failures;
       attempt_ended(*host, 0, 0);
@@ -100,6 +104,7 @@ void Worker::attempt_on(Client* c, Host* host, bool fresh_only) {
   }
   u->client = c;
   c->up = u;
+  c->tried = host;
   u->in_body = false;
   u->any_byte = false;
   u->more = false;

@@ -153,7 +153,8 @@ struct Worker::Client : Connection {
   const traffic::ForwardIndex* forward = nullptr;
   std::size_t target = 0;
   PlanTarget* plan_target = nullptr;
-  Host* waits_for = nullptr;  ///< a connection to it
+  const Host* tried = nullptr;  ///< of the last attempt; to compare only, it may be gone
+  Host* waits_for = nullptr;    ///< a connection to it
   Client* next_waiting = nullptr;
   Client* previous_waiting = nullptr;
   Buffer* request = nullptr;  ///< head and body as sent upstream, as far as kept

@@ -201,6 +201,14 @@ using Snapshot = std::shared_ptr<const RouteTable>;
 
 /// The JSON of `gateway --routes`, /config_dump and the control plane's stream (design: Static
 /// routes). Short forms are read too: "match":{"prefix":"/"}, "instances":["127.0.0.1:9001"].
+/// A target's policies, all optional:
+///   "timeouts": {"request": "15s", "idle": "5m"}
+///   "outlier": {"consecutive_errors": 5, "interval": "10s", "base_ejection": "30s",
+///               "max_ejection": "5m", "max_ejection_percent": 10, "always_eject_one": true}
+///   "pool": {"max_connections": 100, "max_pending": 10, "max_retries": 3}
+///   "health_check": {"protocol": "http", "path": "/ping", "port": 9001, "interval": "30s",
+///                    "timeout": "5s", "healthy_threshold": 2, "unhealthy_threshold": 2}
+///   "panic_percent": 50
 /// Unknown keys, weights out of range, empty target lists are errors with their JSON path.
 Result<RouteTable> route_table_from_json(const Json& json);
 Json to_json(const RouteTable& table);

@@ -307,8 +307,11 @@ std::vector<int> play(const traffic::Forward& forward, std::size_t requests, Scr
   state.update(forward.targets[0], forward.empty);
   std::vector<int> statuses;
   for (std::size_t i = 0; i < requests; ++i) {
+    std::size_t tried = traffic::ClusterState::kNobody;
     for (int retries = 0;; ++retries) {
-      const std::size_t instance = state.next();
+      std::size_t instance = state.next();
+      if (instance == tried) instance = state.next();  // not the same again, if there is another
+      tried = instance;
       if (instance == traffic::ClusterState::kNobody) {
         statuses.push_back(503);
         break;

@@ -84,6 +84,12 @@ TEST(Instances, BadAnswersInARowEjectATask) {  // Envoy, outlier: consecutive_5x
       std::string::npos);
   EXPECT_NE(clusters(*gateway).find("v1::" + good.address() + "::health_flags::healthy\n"),
             std::string::npos);
+  const std::string text = stats_text(gateway->stats());
+  for (const char* line : {"cluster.v1.membership_total: 2\n", "cluster.v1.membership_healthy: 1\n",
+                           "cluster.v1.outlier_detection.ejections_active: 1\n",
+                           "cluster.v1.outlier_detection.ejections_enforced_total: 1\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line;
+  }
 }
 
 TEST(Instances, AGoodAnswerInBetweenKeepsATaskIn) {
@@ -309,6 +315,29 @@ TEST(Instances, ChecksEndWithTheTaskAndWithThePolicy) {
   ASSERT_TRUE(gateway->update(table_with({two.port()}, Json::object(), 3)));
   ask_times(*gateway, 2);
   EXPECT_EQ(two.asked, 2);
+}
+
+// --- retries -----------------------------------------------------------------------------------
+
+TEST(Instances, ARetryGoesToAnotherTaskWhateverOthersAsk) {
+  Task good;
+  const auto gateway =
+      start_gateway(table_with({1, good.port()}, Json::object(), 1,
+                               {{"retry", {{"on", {"connect-failure"}}, {"max_retries", 1}}}}));
+  std::atomic<int> failed{0};
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 4; ++c) {
+    clients.emplace_back([&] {
+      Socket socket = Socket::connect_to(port_of(*gateway));
+      for (int i = 0; i < 30; ++i) {
+        socket.write(kGet);
+        if (read_answer(socket).status != 200) ++failed;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(good.asked, 120);
 }
 
 // --- connection limits -------------------------------------------------------------------------

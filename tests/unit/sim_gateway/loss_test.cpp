@@ -210,12 +210,9 @@ TEST(Loss, AKilledTaskTakesOnlyWhatWasInFlightOnIt) {
   constexpr std::size_t kKept = kHeld + kClients;
   auto doomed = std::make_unique<TaskProcess>(kKept);
   TaskProcess other(kKept);
-  const Json target = {{"name", "v1"},
-                       {"instances", {doomed->address(), other.address()}},
-                       {"outlier", {{"consecutive_errors", 1}, {"base_ejection", "1h"}}}};
-  const auto gateway = start_gateway(table_of(
-      {{"v1", 1, {1}}}, 1,
-      {{"targets", {target}}, {"retry", {{"on", {"connect-failure"}}, {"max_retries", 5}}}}));
+  const auto gateway =
+      start_gateway(table_of({{"v1", 1, {doomed->port(), other.port()}}}, 1,
+                             {{"retry", {{"on", {"connect-failure"}}, {"max_retries", 1}}}}));
   const int port = port_of(*gateway);
   const auto request_each = [&](std::list<Socket>& sockets, std::size_t count, const char* text) {
     for (std::size_t i = 0; i < count; ++i) {
