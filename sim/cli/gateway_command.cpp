@@ -79,12 +79,17 @@ Result<Duration> parse_report_interval(const std::string& text) {
   return interval;
 }
 
-// Two descriptors per request in flight: the soft limit is often 1,024.
-void raise_descriptor_limit() {
+// Two descriptors per request in flight: the soft limit is often 1,024. Returns how many clients
+// each of the threads may have, so that there is a descriptor for either side of everyone.
+std::size_t raise_descriptor_limit(int threads) {
+  constexpr rlim_t kOthers = 128;  // listeners, admin, control plane
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return gateway::kDefaultMaxClients;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t clients =
+      (std::max(limit.rlim_cur, kOthers + 32) - kOthers) / 2 / static_cast<rlim_t>(threads);
+  return std::min<rlim_t>(std::max<rlim_t>(clients, 1), gateway::kDefaultMaxClients);
 }
 
 void print_ready(gateway::Gateway& gateway, const gateway::GatewayOptions& options) {
@@ -141,7 +146,7 @@ class Signals {
 }  // namespace
 
 int run_gateway(const GatewayCommand& command) {
-  const auto options = options_of(command);
+  auto options = options_of(command);
   if (!options) return complain(options.error());
   const auto report_every = parse_report_interval(command.report_every);
   if (!report_every) return complain(report_every.error());
@@ -151,7 +156,10 @@ int run_gateway(const GatewayCommand& command) {
     if (!table) return complain(table.error());
     initial = std::move(*table);
   }
-  raise_descriptor_limit();
+  options->max_connections = raise_descriptor_limit(options->threads);
+  if (command.max_connections > 0) {
+    options->max_connections = static_cast<std::size_t>(command.max_connections);
+  }
   auto started = gateway::Gateway::start(*options, std::move(initial));
   if (!started) return complain(started.error());
   gateway::Gateway& gateway = **started;

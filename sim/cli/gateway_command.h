@@ -16,6 +16,7 @@ struct GatewayCommand {
   std::string scope = "000000000000/us-east-1";  ///< ACCOUNT/REGION
   std::string report_every = "1s";               ///< counts to the control plane
   std::string selection;                         ///< "", "random" or "exact"
+  long long max_connections = 0;                 ///< per thread; 0: what descriptors allow
 };
 
 /// Serves until SIGINT or SIGTERM, then drains. Returns the program's exit code.

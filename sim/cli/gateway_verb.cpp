@@ -55,6 +55,9 @@ Verb gateway_verb() {
                      "how often counts go to the control plane (10ms to 1m, default 1s)");
         options.choice("--selection", command.selection, {"random", "exact"},
                        "how targets are chosen (default: as the routes say, else random)");
+        options.integer("--max-connections", command.max_connections, 1, 10'000'000,
+                        "client connections per thread (default: as many as descriptors allow, "
+                        "at most 65536)");
         options.flag("--stand-in", typed->stand_in,
                      "answer the admin port only, as the Envoy sidecar of --node");
         options.text("--node", typed->node, "virtual node of the stand-in, MESH/NAME");

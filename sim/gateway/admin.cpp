@@ -28,6 +28,8 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "downstream_cx_active", l.connections_active);
     out.emplace_back(base + "downstream_rq_total", l.requests);
     out.emplace_back(base + "downstream_rq_malformed", l.malformed);
+    out.emplace_back(base + "downstream_cx_shed", l.connections_shed);
+    out.emplace_back(base + "downstream_cx_overflow", l.connections_refused);
     out.emplace_back(base + "downstream_cx_http2_refused", l.http2_refused);
     out.emplace_back(base + "ssl.handshake", l.tls_handshakes);
     out.emplace_back(base + "ssl.connection_error", l.tls_failures);
@@ -58,6 +60,18 @@ Values named_values(const GatewayStats& stats) {
                        microseconds(t.latency.quantile(q)));
     }
     out.emplace_back(base + "rq_time_us.max", microseconds(t.latency.max()));
+  }
+  for (const auto& [key, t] : stats.mirrors) {
+    const std::string base =
+        fmt::format("mirror.{}.{}.{}.", label(key.listener), label(key.route), label(key.target));
+    out.emplace_back(base + "rq_total", t.requests);
+    for (std::size_t i = 1; i < t.codes.size(); ++i) {
+      out.emplace_back(fmt::format("{}rq_{}xx", base, i), t.codes[i]);
+    }
+    out.emplace_back(base + "rq_aborted", t.codes[0]);
+    out.emplace_back(base + "rq_uncopied", t.uncopied);
+    out.emplace_back(base + "rq_time_us.p50", microseconds(t.latency.quantile(0.5)));
+    out.emplace_back(base + "rq_time_us.p99", microseconds(t.latency.quantile(0.99)));
   }
   add_instance_values(stats, out);
   return out;
@@ -110,6 +124,16 @@ std::string prometheus_text(const GatewayStats& stats) {
          [](const TargetStats& t) { return t.retries; });
   family("coalmine_connect_failures_total", "Connections that could not be made.",
          [](const TargetStats& t) { return t.connect_failures; });
+  out +=
+      "# HELP coalmine_mirrored_requests_total Copies of requests, by status class.\n"
+      "# TYPE coalmine_mirrored_requests_total counter\n";
+  for (const auto& [key, t] : stats.mirrors) {
+    for (std::size_t i = 0; i < t.codes.size(); ++i) {
+      if (t.codes[i] == 0) continue;
+      out += fmt::format("coalmine_mirrored_requests_total{{{},code=\"{}\"}} {}\n", labels(key),
+                         i == 0 ? "aborted" : fmt::format("{}xx", i), t.codes[i]);
+    }
+  }
   family("coalmine_tunnels_total", "WebSockets and TCP connections carried.",
          [](const TargetStats& t) { return t.tunnels_total; });
   family("coalmine_tunnel_bytes_sent_total", "Bytes from clients to the target in tunnels.",
@@ -138,6 +162,12 @@ std::string prometheus_text(const GatewayStats& stats) {
   };
   of_listeners("coalmine_malformed_total", "Requests refused for what they were.",
                [](const ListenerStats& l) { return l.malformed; });
+  of_listeners("coalmine_connections_total", "Client connections taken.",
+               [](const ListenerStats& l) { return l.connections_total; });
+  of_listeners("coalmine_connections_shed_total", "Idle connections closed to make room.",
+               [](const ListenerStats& l) { return l.connections_shed; });
+  of_listeners("coalmine_connections_refused_total", "Connections for which there was no room.",
+               [](const ListenerStats& l) { return l.connections_refused; });
   of_listeners("coalmine_tls_handshakes_total", "TLS handshakes completed.",
                [](const ListenerStats& l) { return l.tls_handshakes; });
   of_listeners("coalmine_tls_failures_total", "TLS handshakes that failed.",

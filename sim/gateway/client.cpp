@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "sim/gateway/worker_types.h"
@@ -23,6 +24,15 @@ constexpr std::string_view kHttp2Refusal{
     9 + 9 + 8 + 18};
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+std::size_t forwarded_for_count(const RequestHead& head) {
+  std::size_t count = 0;
+  for (const FieldView& field : head.fields) {
+    if (field.kind != Field::ForwardedFor) continue;
+    count += 1 + static_cast<std::size_t>(std::count(field.value.begin(), field.value.end(), ','));
+  }
+  return count;
+}
 
 bool is_idempotent(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" ||
@@ -70,7 +80,11 @@ void Worker::begin_serving(Client* c) {
   c->state = Client::State::Head;
   c->timer = Client::Timer::Idle;
   timers_.set(*c, now_ns_ + timeouts_.client_idle.count(), now_ns_);
-  if (c->slot->protocol == traffic::Protocol::Tcp) begin_tcp(c);
+  if (c->slot->protocol == traffic::Protocol::Tcp) {
+    begin_tcp(c);
+  } else {
+    enter_idle(c);
+  }
 }
 
 void Worker::handshake(Client* c) {
@@ -193,6 +207,7 @@ void Worker::process(Client* c, char* bytes, std::size_t size) {
     if (c->state == Client::State::Body) {
       used = feed_body(c, bytes, size);
     } else {
+      leave_idle(c);
       const Parsed parsed = parse_request({bytes, size}, c->scan, request_);
       if (parsed.state == Parsed::State::Incomplete) {
         stash(c, {bytes, size});
@@ -219,6 +234,10 @@ void Worker::process(Client* c, char* bytes, std::size_t size) {
     size -= used;
   }
   c->processing = false;
+  if (c->state == Client::State::Head && c->in == nullptr && c->out == nullptr && !c->idle &&
+      !c->dead) {
+    enter_idle(c);
+  }
 }
 
 std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
@@ -255,6 +274,10 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
            !c->request_whole);
     return 0;
   }
+  if (slot.dialect == traffic::Dialect::Alb && forwarded_for_count(head) > kMaxForwardedFor) {
+    refuse(c, 463, "X-Forwarded-For has more than 30 addresses");  // ALB user guide, HTTP 463
+    return 0;
+  }
   traffic::RequestView view;
   view.method = head.method;
   view.host = head.host;
@@ -268,6 +291,11 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
   view.headers = views_;
   const traffic::Decision decision =
       traffic::resolve(*slot.listener, view, random_.next(), rewrite_scratch_);
+  if (decision.forward != nullptr && c->body.kind == BodyKind::Length &&
+      c->body.length > decision.forward->max_body_bytes && decision.forward->max_body_bytes != 0) {
+    refuse(c, 413, "the request body is too large");
+    return 0;
+  }
   if (decision.forward != nullptr) {
     c->forward = decision.forward;
     c->target = decision.target;
@@ -293,12 +321,14 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
   c->state = c->request_whole ? Client::State::Waiting : Client::State::Body;
   if (!c->request_whole) {
     if (c->body.kind == BodyKind::Chunked) c->chunks = std::make_unique<ChunkDecoder>();
+    c->body_bytes = 0;
     c->timer = Client::Timer::StreamIdle;
     timers_.set(*c, now_ns_ + body_idle_ns(c), now_ns_);
     if (rest_size > 0) used = feed_body(c, rest, rest_size);
     if (c->dead || c->plan == nullptr) return used;
   } else {
     request_complete(c);
+    if (c->forward->mirror != nullptr) mirror(c);
   }
   const bool wants_go_ahead = request_.expects_continue && !c->request_whole && used == 0;
   attempt(c, false);
@@ -341,14 +371,19 @@ std::size_t Worker::feed_body(Client* c, char* bytes, std::size_t size) {
     c->body.length -= take;
     if (c->body.length == 0) request_complete(c);
     emit_body(c, {}, {bytes, take}, {});
+    if (c->request_whole && c->forward->mirror != nullptr) mirror(c);
     return take;
   }
   const ChunkDecoder::Step step = c->chunks->decode(bytes, size);
-  if (c->chunks->bad()) {
+  c->body_bytes += step.payload;
+  const std::uint64_t limit = c->forward->max_body_bytes;
+  const bool too_large = limit != 0 && c->body_bytes > limit;
+  if (c->chunks->bad() || too_large) {
     if (c->response_started) {
       abort_response(c);
     } else {
-      refuse(c, 400, "bad chunked body");
+      refuse(c, too_large ? 413 : 400,
+             too_large ? "the request body is too large" : "bad chunked body");
     }
     return size;
   }
@@ -360,6 +395,7 @@ std::size_t Worker::feed_body(Client* c, char* bytes, std::size_t size) {
     request_complete(c);
   }
   emit_body(c, first, {bytes, step.payload}, last);
+  if (c->request_whole && c->forward->mirror != nullptr) mirror(c);
   return step.consumed;
 }
 
@@ -414,6 +450,12 @@ void Worker::record(Client* c, int status) {
 // Gives an answer of our own. If the body was not read whole, the connection cannot be used on.
 void Worker::answer(Client* c, const traffic::LocalReply& reply, bool body_unread) {
   if (c->up != nullptr) drop_upstream(c->up);
+  if (c->mirrored) {
+    record(c, reply.status);
+    leave_plan(c);
+    drop_client(c);
+    return;
+  }
   if (!reply.flag.empty()) count_reply(reply.flag);
   if (body_unread) c->keep_alive = false;
   c->request_whole = !body_unread;
@@ -443,6 +485,7 @@ void Worker::refuse_http2(Client* c) {
 
 void Worker::send_to_client(Client* c, std::string_view first, std::string_view second,
                             std::string_view third) {
+  if (c->mirrored) return;
   std::size_t sent = 0;
   if (c->out == nullptr) {
     iovec parts[3];
@@ -493,7 +536,7 @@ void Worker::flush_client(Client* c) {
   } else if (c->up != nullptr && c->up->more) {
     c->up->more = false;
     upstream_readable(c->up);
-  } else if (c->state == Client::State::Head && c->in != nullptr) {
+  } else if (c->state == Client::State::Head && !c->idle) {
     client_done(c);
   } else if (c->more) {
     client_readable(c);
@@ -530,6 +573,10 @@ void Worker::leave_plan(Client* c) {
 // The request is over, answered or not: the connection goes on to the next, or ends.
 void Worker::client_done(Client* c) {
   leave_plan(c);
+  if (c->mirrored) {
+    drop_client(c);
+    return;
+  }
   give_buffer(c->request);
   c->chunks.reset();
   if (!c->request_whole || !c->keep_alive) {
@@ -546,6 +593,7 @@ void Worker::client_done(Client* c) {
   c->timer = Client::Timer::Idle;
   timers_.set(*c, now_ns_ + timeouts_.client_idle.count(), now_ns_);
   if (c->processing || c->out != nullptr) return;
+  enter_idle(c);
   if (c->in != nullptr) {
     Buffer* buffer = c->in;
     c->in = nullptr;
@@ -560,8 +608,10 @@ void Worker::drop_client(Client* c) {
   if (c->dead) return;
   if (c->plan != nullptr) {
     record(c, 0);
-    count_reply("DC");
+    if (!c->mirrored) count_reply("DC");
   }
+  leave_idle(c);
+  if (c->refused) --refusing_;
   if (c->tunnel) end_tunnel(c);
   if (c->tls != nullptr) c->tls->end_writing();
   if (c->up != nullptr) drop_upstream(c->up);
@@ -575,8 +625,12 @@ void Worker::drop_client(Client* c) {
     clients_ = c->next_client;
   }
   if (c->next_client != nullptr) c->next_client->previous_client = c->previous_client;
-  --client_count_;
-  --c->slot->stats->connections_active;
+  if (c->mirrored) {
+    --mirrored_count_;
+  } else {
+    --client_count_;
+    --c->slot->stats->connections_active;
+  }
   bury(c);
 }
 

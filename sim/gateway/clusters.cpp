@@ -50,6 +50,12 @@ void Worker::adopt_clusters(const traffic::RouteIndex& index, Plan& plan) {
           stats_for({forward->listener, forward->route_name, target.target->name})};
     }
   }
+  for (const traffic::ForwardIndex* forward : index.mirrors()) {
+    const traffic::TargetIndex& target = forward->targets.front();
+    plan.targets[target.id] = {
+        in_force[target.cluster],
+        mirror_stats_for({forward->listener, forward->route_name, target.target->name})};
+  }
 }
 
 Worker::Cluster* Worker::cluster_named(const std::string& name) {
@@ -162,7 +168,8 @@ bool Worker::begin_retry(Client* c) {
 // --- waiting for a connection --------------------------------------------------------------------
 
 void Worker::wait_for(Client* c, Host* host) {
-  if (host->waiting >= host->cluster->limits.max_pending) {
+  // A copy must not stand in line before a request that somebody waits for.
+  if (host->waiting >= host->cluster->limits.max_pending || c->mirrored) {
     ++c->plan_target->stats->overflows;
     ++host->stats.overflows;
     answer(c,

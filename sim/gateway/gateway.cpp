@@ -79,8 +79,8 @@ class RunningGateway final : public Gateway {
       return error("{} threads, allowed are 1 to {}", options_.threads, kMaxThreads);
     }
     for (int i = 0; i < options_.threads; ++i) {
-      workers_.push_back(
-          std::make_unique<Worker>(i, options_.threads, options_.seed, options_.timeouts));
+      workers_.push_back(std::make_unique<Worker>(i, options_.threads, options_.seed,
+                                                  options_.timeouts, options_.max_connections));
       workers_.back()->start();
     }
     if (options_.admin_port) {

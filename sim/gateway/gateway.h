@@ -11,7 +11,8 @@
 //   worker.h         the loop; client.cpp and upstream.cpp are the two sides of an exchange,
 //                    clusters.cpp knows the instances: ejections, limits, who waits;
 //                    health_checks.cpp asks them how they are;
-//                    tunnel.cpp passes WebSockets and TCP connections through
+//                    tunnel.cpp passes WebSockets and TCP connections through;
+//                    mirror.cpp sends copies of requests whose answers nobody sees
 //   tls.h            certificates and sessions of listeners that speak TLS
 //   stats.h          counts per listener, route and target, and per instance
 //   admin.h          /server_info, /stats, /metrics, /clusters, /config_dump, /ready
@@ -45,6 +46,7 @@ struct GatewayOptions {
   std::uint64_t seed = 0;                       ///< of the random picks
   Duration drain = std::chrono::seconds{10};    ///< longest wait for requests in flight at the end
   WorkerTimeouts timeouts;
+  std::size_t max_connections = kDefaultMaxClients;  ///< of clients, per thread
 };
 
 struct BoundPort {

@@ -277,6 +277,8 @@ traffic::LocalReply failure_reply(Failure failure, Dialect dialect, std::string 
       return reply_of(504, dialect, "stream timeout", "SI", std::move(reason));
     case Failure::NoHost:
       return reply_of(503, dialect, "no healthy upstream", "UH", std::move(reason));
+    case Failure::NoRoom:
+      return reply_of(503, dialect, "no room for another connection", "", std::move(reason));
     case Failure::Overflow: {
       auto out = reply_of(503, dialect, text("overflow"), "UO", std::move(reason));
       out.overloaded = !alb;

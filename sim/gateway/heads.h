@@ -46,6 +46,7 @@ enum class Failure : std::uint8_t {
   RequestTimeout,    ///< Envoy UT
   NoHost,            ///< Envoy UH
   Overflow,          ///< Envoy UO
+  NoRoom,            ///< for another client connection
   StreamIdle,        ///< Envoy SI, the request being complete
 };
 traffic::LocalReply failure_reply(Failure failure, traffic::Dialect dialect, std::string reason);

@@ -13,6 +13,7 @@ void TargetStats::merge(const TargetStats& other) {
   overflows += other.overflows;
   retry_overflows += other.retry_overflows;
   latency.merge(other.latency);
+  uncopied += other.uncopied;
   tunnels_total += other.tunnels_total;
   tunnels_active += other.tunnels_active;
   tunnel_bytes_up += other.tunnel_bytes_up;
@@ -55,6 +56,8 @@ void ListenerStats::merge(const ListenerStats& other) {
   connections_active += other.connections_active;
   requests += other.requests;
   malformed += other.malformed;
+  connections_shed += other.connections_shed;
+  connections_refused += other.connections_refused;
   http2_refused += other.http2_refused;
   tls_handshakes += other.tls_handshakes;
   tls_failures += other.tls_failures;
@@ -65,6 +68,7 @@ void ListenerStats::merge(const ListenerStats& other) {
 void GatewayStats::merge(const GatewayStats& other) {
   version = std::max(version, other.version);
   for (const auto& [key, stats] : other.targets) targets[key].merge(stats);
+  for (const auto& [key, stats] : other.mirrors) mirrors[key].merge(stats);
   for (const auto& [key, stats] : other.instances) instances[key].merge(stats);
   for (const auto& [name, stats] : other.listeners) listeners[name].merge(stats);
   for (const auto& [flag, count] : other.local_replies) local_replies[flag] += count;

@@ -33,6 +33,8 @@ struct TargetStats {
   std::uint64_t retry_overflows = 0;  ///< too many retries were going on already
   Histogram latency;                  ///< request begun to response ended, of answered requests
 
+  std::uint64_t uncopied = 0;  ///< of a mirror: requests too large, or too many copies under way
+
   std::uint64_t tunnels_total = 0;  ///< connections carried: WebSockets, and all of a tcp listener
   std::uint64_t tunnels_active = 0;
   std::uint64_t tunnel_bytes_up = 0;  ///< from clients to the target
@@ -85,7 +87,9 @@ struct ListenerStats {
   std::uint64_t connections_active = 0;
   std::uint64_t requests = 0;
   std::uint64_t malformed = 0;
-  std::uint64_t http2_refused = 0;  ///< connections that began with HTTP/2; malformed, too
+  std::uint64_t connections_shed = 0;     ///< idle ones that made room for new ones
+  std::uint64_t connections_refused = 0;  ///< new ones for which there was none
+  std::uint64_t http2_refused = 0;        ///< connections that began with HTTP/2; malformed, too
   std::uint64_t tls_handshakes = 0;
   std::uint64_t tls_failures = 0;    ///< handshakes that failed
   std::uint64_t upgrades_total = 0;  ///< requests that became WebSockets
@@ -96,6 +100,7 @@ struct ListenerStats {
 struct GatewayStats {
   std::uint64_t version = 0;  ///< of the route table in force
   std::map<StatsKey, TargetStats> targets;
+  std::map<StatsKey, TargetStats> mirrors;  ///< copies of requests; no user saw their results
   std::map<InstanceKey, InstanceStats> instances;
   std::map<std::string, ListenerStats> listeners;
   std::map<std::string, std::uint64_t> local_replies;  ///< by Envoy's flag: NR, UH, UF, ...

@@ -433,6 +433,7 @@ void Worker::attempt_failed(Client* c, Failure failure, std::string reason) {
       break;
     case Failure::NoHost:  // no attempts, so none that failed
     case Failure::Overflow:
+    case Failure::NoRoom:
     case Failure::StreamIdle:
       CHECK_FAILED("a failure that is answered at once");
   }

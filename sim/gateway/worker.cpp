@@ -32,10 +32,12 @@ std::int64_t nanoseconds(clockid_t clock) {
 
 }  // namespace
 
-Worker::Worker(int number, int count, std::uint64_t seed, WorkerTimeouts timeouts)
+Worker::Worker(int number, int count, std::uint64_t seed, WorkerTimeouts timeouts,
+               std::size_t max_clients)
     : number_(number),
       count_(count),
       timeouts_(timeouts),
+      max_clients_(max_clients),
       random_(Random(seed).split("gateway").split(static_cast<std::uint64_t>(number))),
       scratch_(kScratchBytes),
       plan_(std::make_unique<Plan>()) {
@@ -119,6 +121,7 @@ GatewayStats Worker::stats() {
 GatewayStats Worker::collect() const {
   GatewayStats out = counts_;
   for (const auto& [key, stats] : target_stats_) out.targets[key].merge(*stats);
+  for (const auto& [key, stats] : mirror_stats_) out.mirrors[key].merge(*stats);
   for (const auto& [flag, count] : replies_) out.local_replies[std::string(flag)] += count;
   collect_instances(out);
   return out;
@@ -195,6 +198,7 @@ void Worker::turn() {
   if (mail) run_messages();
   timers_.advance(now_ns_, [this](TimerNode& node) { fire(node); });
   feed_hungry();
+  start_mirrored();
   delete_dead();
 }
 
@@ -214,7 +218,7 @@ void Worker::delete_dead() {
 // The object stays until the end of the turn: events of it may still be in the batch.
 void Worker::bury(Connection* connection) {
   timers_.remove(*connection);
-  close(connection->fd);
+  if (connection->fd >= 0) close(connection->fd);
   connection->dead = true;
   dead_.push_back(connection);
 }
@@ -246,6 +250,12 @@ void Worker::give_buffer(Buffer*& buffer) {
 
 TargetStats* Worker::stats_for(const StatsKey& key) {
   auto& cell = target_stats_[key];
+  if (!cell) cell = std::make_unique<TargetStats>();
+  return cell.get();
+}
+
+TargetStats* Worker::mirror_stats_for(const StatsKey& key) {
+  auto& cell = mirror_stats_[key];
   if (!cell) cell = std::make_unique<TargetStats>();
   return cell.get();
 }
@@ -327,13 +337,54 @@ void Worker::close_listener(Slot& slot) {
 }
 
 void Worker::close_idle(Client* c) {
-  if (c->state == Client::State::Handshake ||
-      (c->state == Client::State::Head && c->in == nullptr && c->out == nullptr &&
-       !c->processing)) {
+  if (c->state == Client::State::Handshake || c->idle) {
     drop_client(c);
   } else {
     c->keep_alive = false;
   }
+}
+
+// Those who wait for their next request are in the order in which they began to.
+void Worker::enter_idle(Client* c) {
+  c->idle = true;
+  c->newer_idle = nullptr;
+  c->older_idle = newest_idle_;
+  (newest_idle_ == nullptr ? oldest_idle_ : newest_idle_->newer_idle) = c;
+  newest_idle_ = c;
+}
+
+void Worker::leave_idle(Client* c) {
+  if (!c->idle) return;
+  c->idle = false;
+  (c->older_idle == nullptr ? oldest_idle_ : c->older_idle->newer_idle) = c->newer_idle;
+  (c->newer_idle == nullptr ? newest_idle_ : c->newer_idle->older_idle) = c->older_idle;
+}
+
+bool Worker::make_room() {
+  Client* oldest = oldest_idle_;
+  if (oldest == nullptr) return false;
+  ++oldest->slot->stats->connections_shed;
+  drop_client(oldest);
+  return true;
+}
+
+// The client is told, if it is easily done; its request, if it sent one, is not looked at.
+void Worker::refuse_connection(Client* c) {
+  ++c->slot->stats->connections_refused;
+  const bool plain_http = c->slot->tls == nullptr && c->slot->protocol == traffic::Protocol::Http;
+  if (!plain_http || refusing_ >= kMaxRefusing) {
+    drop_client(c);
+    return;
+  }
+  ++refusing_;
+  c->refused = true;
+  std::string text;
+  append_local_reply(text,
+                     failure_reply(Failure::NoRoom, c->slot->dialect,
+                                   fmt::format("all {} client connections are busy", max_clients_)),
+                     c->slot->dialect, false, true, date());
+  send_to_client(c, text);
+  if (!c->dead) linger(c);
 }
 
 void Worker::begin_drain() {
@@ -366,6 +417,7 @@ void Worker::accept_clients(Slot& slot) {
     }
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const bool full = client_count_ >= max_clients_ && !make_room();
     auto* c = new Client;
     c->fd = fd;
     c->slot = &slot;
@@ -378,7 +430,9 @@ void Worker::accept_clients(Slot& slot) {
     ++slot.stats->connections_total;
     ++slot.stats->connections_active;
     add_to_epoll(c);
-    if (slot.tls != nullptr) {
+    if (full) {
+      refuse_connection(c);
+    } else if (slot.tls != nullptr) {
       c->state = Client::State::Handshake;
       c->timer = Client::Timer::Head;
       timers_.set(*c, now_ns_ + timeouts_.head.count(), now_ns_);

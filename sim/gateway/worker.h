@@ -23,6 +23,8 @@ inline constexpr std::size_t kScratchBytes = 64 << 10;     ///< one read; per wo
 inline constexpr std::size_t kMaxReplayBytes = 64 << 10;   ///< of a request, kept for retries
 inline constexpr std::size_t kMaxPendingBytes = 64 << 10;  ///< unsent, then the other side waits
 inline constexpr std::size_t kMaxIdlePerInstance = 1024;   ///< connections kept per worker
+inline constexpr std::size_t kMaxMirrored =
+    256;  ///< copies under way per worker; others are not made
 inline constexpr std::size_t kMaxLingerBytes = 256 << 10;  ///< read and dropped after a refusal
 
 struct WorkerTimeouts {
@@ -33,6 +35,12 @@ struct WorkerTimeouts {
   Duration tcp_idle = std::chrono::hours{1};  ///< of a tcp listener's connections
   Duration linger = std::chrono::seconds{1};
 };
+
+/// Client connections that a worker keeps. A new one beyond them takes the place of the one that
+/// has been idle longest; if none is idle it is refused: 503, or just closed under TLS and TCP.
+inline constexpr std::size_t kDefaultMaxClients = 65536;
+inline constexpr std::size_t kMaxRefusing = 64;  ///< refusals under way; beyond, no answer is given
+inline constexpr std::size_t kMaxForwardedFor = 30;  ///< addresses in X-Forwarded-For, of an ALB
 
 /// A listening socket of one worker, handed over to it.
 struct ListenSocket {
@@ -50,7 +58,8 @@ using TlsContexts = std::map<int, std::shared_ptr<const TlsContext>>;
 class Worker {
  public:
   /// Worker `number` of `count`: limits of a target are shared out among them.
-  Worker(int number, int count, std::uint64_t seed, WorkerTimeouts timeouts);
+  Worker(int number, int count, std::uint64_t seed, WorkerTimeouts timeouts,
+         std::size_t max_clients = kDefaultMaxClients);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -129,6 +138,10 @@ class Worker {
   void client_done(Client* c);
   void drop_client(Client* c);
   void close_idle(Client* c);
+  void enter_idle(Client* c);
+  void leave_idle(Client* c);
+  bool make_room();
+  void refuse_connection(Client* c);
 
   void leave_plan(Client* c);
 
@@ -176,6 +189,10 @@ class Worker {
   void touch_tunnel(Client* c);
   void end_tunnel(Client* c);
 
+  // mirrors
+  void mirror(Client* c);
+  void start_mirrored();
+
   // upstream side
   int open_connection(std::uint32_t ipv4, int port);
   void attempt(Client* c, bool fresh_only);
@@ -208,11 +225,13 @@ class Worker {
   Buffer* take_buffer();
   void give_buffer(Buffer*& buffer);
   TargetStats* stats_for(const StatsKey& key);
+  TargetStats* mirror_stats_for(const StatsKey& key);
   void count_reply(std::string_view flag);
 
   const int number_;
   const int count_;
   const WorkerTimeouts timeouts_;
+  const std::size_t max_clients_;
   Random random_;
   int epoll_ = -1;
   int wake_ = -1;
@@ -250,7 +269,13 @@ class Worker {
   std::vector<Connection*> dead_;
   Client* clients_ = nullptr;  // all of them, linked
   std::size_t client_count_ = 0;
+  Client* oldest_idle_ = nullptr;  // those between two requests, linked
+  Client* newest_idle_ = nullptr;
+  std::size_t refusing_ = 0;
+  std::vector<Client*> mirrored_;  // to be started at the end of the turn
+  std::size_t mirrored_count_ = 0;
   std::map<StatsKey, std::unique_ptr<TargetStats>> target_stats_;
+  std::map<StatsKey, std::unique_ptr<TargetStats>> mirror_stats_;
   GatewayStats counts_;
   std::vector<std::pair<std::string_view, std::uint64_t>> replies_;  // by flag; flags are literals
 };

@@ -134,11 +134,16 @@ struct Worker::Client : Connection {
   bool idempotent = false;
   bool retrying = false;  ///< counted in the cluster's retries
   bool upgrade = false;   ///< asks for a WebSocket
+  bool mirrored = false;  ///< nobody's: a copy whose answer is thrown away
+  bool idle = false;      ///< in the list of those between two requests
+  bool refused = false;   ///< there was no room for it
   int minor = 1;
   int retries = 0;
   Slot* slot = nullptr;
   Client* next_client = nullptr;
   Client* previous_client = nullptr;
+  Client* newer_idle = nullptr;
+  Client* older_idle = nullptr;
   HeadScan scan;
   Buffer* in = nullptr;   ///< bytes that cannot be used yet
   Buffer* out = nullptr;  ///< bytes the socket did not take
@@ -159,7 +164,8 @@ struct Worker::Client : Connection {
   Client* previous_waiting = nullptr;
   Buffer* request = nullptr;  ///< head and body as sent upstream, as far as kept
   std::size_t request_sent = 0;
-  Framing body;  ///< length counts down
+  Framing body;                  ///< length counts down
+  std::uint64_t body_bytes = 0;  ///< that came in chunks
   std::unique_ptr<ChunkDecoder> chunks;
   std::int64_t begun_ns = 0;
   std::int64_t request_deadline_ns = TimerNode::kNone;

@@ -50,6 +50,16 @@ class Reader {
     out.emplace();
     return read(key, *out);
   }
+  Status read(std::string_view key, double& out, double low, double high) {
+    const Json* value = take(key);
+    if (value == nullptr) return {};
+    if (!value->is_number() || value->get<double>() < low || value->get<double>() > high) {
+      return error("{}: is {}, allowed is a number from {} to {}", path_of(key),
+                   value->dump(-1, ' ', false, Json::error_handler_t::replace), low, high);
+    }
+    out = value->get<double>();
+    return {};
+  }
   Status read(std::string_view key, bool& out) {
     const Json* value = take(key);
     if (value == nullptr) return {};

@@ -89,6 +89,47 @@ Result<std::vector<RouteEntry>> RouteIndex::compile_routes(const std::vector<Rou
   return out;
 }
 
+void RouteIndex::compile_targets(ForwardIndex& out) {
+  const Forward& forward = *out.forward;
+  for (const Target& target : forward.targets) {
+    TargetIndex entry;
+    entry.target = &target;
+    entry.id = target_count_++;
+    entry.cluster = cluster_of(target, out);
+    entry.timeouts = target.timeouts.value_or(forward.timeouts);
+    entry.per_try = per_try_timeout(forward.retry, entry.timeouts);
+    for (const Instance& instance : target.instances) {
+      if (instance.healthy) entry.usable.push_back(&instance);
+    }
+    if (entry.usable.empty() && forward.empty == EmptyPolicy::FailOpen) {
+      for (const Instance& instance : target.instances) entry.usable.push_back(&instance);
+    }
+    out.targets.push_back(std::move(entry));
+  }
+}
+
+// A mirror that is one of the route's targets shares its cluster, as in Envoy.
+void RouteIndex::compile_mirror(const Mirror& mirror, ForwardIndex& out) {
+  Forward described;
+  described.empty = out.forward->empty;
+  described.timeouts = out.forward->timeouts;
+  if (mirror.other) {
+    described.targets = {*mirror.other};
+  } else {
+    described.targets = {*std::find_if(out.forward->targets.begin(), out.forward->targets.end(),
+                                       [&](const Target& t) { return t.name == mirror.target; })};
+  }
+  auto index = std::make_unique<ForwardIndex>();
+  index->described = std::make_unique<const Forward>(std::move(described));
+  index->forward = index->described.get();
+  index->listener = out.listener;
+  index->route_name = out.route_name;
+  compile_targets(*index);
+  mirrors_.push_back(index.get());
+  out.mirror = std::move(index);
+  out.mirror_ppm = static_cast<std::uint32_t>(mirror.percent * 10'000 + 0.5);
+}
+
 Result<std::unique_ptr<ForwardIndex>> RouteIndex::compile_forward(const Forward& forward,
                                                                   const Listener& listener,
                                                                   std::string name,
@@ -99,21 +140,9 @@ Result<std::unique_ptr<ForwardIndex>> RouteIndex::compile_forward(const Forward&
   out->listener = listener.name.empty() ? fmt::format(":{}", listener.port) : listener.name;
   out->route_name = std::move(name);
   TRY(out->retry_on, parse_retry_conditions(forward.retry.on));
-  for (const Target& target : forward.targets) {
-    TargetIndex entry;
-    entry.target = &target;
-    entry.id = target_count_++;
-    entry.cluster = cluster_of(target, *out);
-    entry.timeouts = target.timeouts.value_or(forward.timeouts);
-    entry.per_try = per_try_timeout(forward.retry, entry.timeouts);
-    for (const Instance& instance : target.instances) {
-      if (instance.healthy) entry.usable.push_back(&instance);
-    }
-    if (entry.usable.empty() && forward.empty == EmptyPolicy::FailOpen) {
-      for (const Instance& instance : target.instances) entry.usable.push_back(&instance);
-    }
-    out->targets.push_back(std::move(entry));
-  }
+  compile_targets(*out);
+  if (forward.mirror) compile_mirror(*forward.mirror, *out);
+  out->max_body_bytes = forward.max_body_bytes.value_or(listener.max_body_bytes);
   out->total_weight = total_weight(forward.targets);
   if (options.selection.value_or(forward.selection) == Selection::Exact && out->total_weight > 0) {
     const ForwardIndex* old = find_forward(previous, out->listener, out->route_name);

@@ -45,6 +45,11 @@ struct ForwardIndex {
   std::uint64_t total_weight = 0;
   RetryConditions retry_on;
   std::shared_ptr<ExactOrder> exact;  ///< set for Selection::Exact
+  std::uint64_t max_body_bytes = 0;   ///< the route's own or its listener's; 0: no limit
+  /// Where copies of requests go: a forward with one target and neither retries nor limits.
+  std::unique_ptr<ForwardIndex> mirror;
+  std::uint32_t mirror_ppm = 0;              ///< copies per million requests
+  std::unique_ptr<const Forward> described;  ///< of a mirror: what `forward` points to
 
   /// The next pick by the forward's selection; total_weight must not be 0.
   std::size_t choose(std::uint64_t draw) const {
@@ -108,6 +113,8 @@ class RouteIndex {
   const std::vector<ListenerIndex>& listeners() const { return listeners_; }
   /// Every forward of the table, in order.
   const std::vector<const ForwardIndex*>& forwards() const { return forwards_; }
+  /// And every mirror.
+  const std::vector<const ForwardIndex*>& mirrors() const { return mirrors_; }
   std::size_t target_count() const { return target_count_; }
   const std::vector<ClusterIndex>& clusters() const { return clusters_; }
 
@@ -125,7 +132,11 @@ class RouteIndex {
   std::size_t cluster_of(const Target& target, const ForwardIndex& forward);
   void shorten_cluster_names();
 
+  void compile_targets(ForwardIndex& out);
+  void compile_mirror(const Mirror& mirror, ForwardIndex& out);
+
   std::vector<const ForwardIndex*> forwards_;
+  std::vector<const ForwardIndex*> mirrors_;
   std::vector<ClusterIndex> clusters_;
   std::size_t target_count_ = 0;
 };
@@ -142,9 +153,9 @@ struct LocalReply {
   int status = 503;
   std::string content_type;  ///< empty: no body
   std::string body;
-  std::string reason;     ///< for x-coalmine-reason: what exactly is missing
-  std::string location;   ///< of redirects
-  std::string_view flag;  ///< Envoy's response flag: NR, UH, ...; a literal
+  std::string reason;       ///< for x-coalmine-reason: what exactly is missing
+  std::string location;     ///< of redirects
+  std::string_view flag;    ///< Envoy's response flag: NR, UH, ...; a literal
   bool overloaded = false;  ///< say so in x-envoy-overloaded
 };
 

@@ -54,6 +54,27 @@ Status check_policies(const Target& target, const std::string& place) {
   return {};
 }
 
+Status check_target(const Target& target, const std::string& place) {
+  if (target.name.empty()) return error("{}.name: must not be empty", place);
+  for (std::size_t k = 0; k < target.instances.size(); ++k) {
+    TRY_STATUS(check_instance(target.instances[k], fmt::format("{}.instances[{}]", place, k)));
+  }
+  return check_policies(target, place);
+}
+
+Status check_mirror(const Mirror& mirror, const std::set<std::string>& names,
+                    const std::string& place) {
+  if (mirror.other) {
+    TRY_STATUS(check_target(*mirror.other, place + ".target"));
+  } else if (names.count(mirror.target) == 0) {
+    return error("{}.target: the route has no target \"{}\"", place, mirror.target);
+  }
+  if (!(mirror.percent >= 0 && mirror.percent <= 100)) {
+    return error("{}.percent: is {}, allowed is 0 to 100", place, mirror.percent);
+  }
+  return {};
+}
+
 Status check_forward(const Forward& forward, Dialect dialect, const std::string& place) {
   if (forward.targets.empty() || forward.targets.size() > kMaxTargets) {
     return error("{}.targets: has {} targets, allowed are 1 to {}", place, forward.targets.size(),
@@ -63,14 +84,10 @@ Status check_forward(const Forward& forward, Dialect dialect, const std::string&
   for (std::size_t i = 0; i < forward.targets.size(); ++i) {
     const Target& target = forward.targets[i];
     const std::string here = fmt::format("{}.targets[{}]", place, i);
-    if (target.name.empty()) return error("{}.name: must not be empty", here);
+    TRY_STATUS(check_target(target, here));
     if (!names.insert(target.name).second) {
       return error("{}.name: \"{}\" is used twice in this route", here, target.name);
     }
-    for (std::size_t k = 0; k < target.instances.size(); ++k) {
-      TRY_STATUS(check_instance(target.instances[k], fmt::format("{}.instances[{}]", here, k)));
-    }
-    TRY_STATUS(check_policies(target, here));
   }
   const std::uint64_t total = total_weight(forward.targets);
   if (total > kMaxTotalWeight) {
@@ -85,6 +102,7 @@ Status check_forward(const Forward& forward, Dialect dialect, const std::string&
     return error("{}.retry: counts and times must not be negative", place);
   }
   TRY_STATUS(check_timeouts(forward.timeouts, place));
+  if (forward.mirror) TRY_STATUS(check_mirror(*forward.mirror, names, place + ".mirror"));
   if (const auto retry = parse_retry_conditions(forward.retry.on); !retry) {
     return error("{}.retry.on: {}", place, retry.error().message);
   }
@@ -140,6 +158,8 @@ Status check_tcp(const Listener& listener, const std::string& here) {
   if (route.rewrite != Rewrite{}) return must_not("rewrite");
   if (forward.retry != RetryPolicy{}) return must_not("retry");
   if (forward.stickiness != Stickiness{}) return must_not("stickiness");
+  if (forward.mirror) return must_not("mirror");
+  if (forward.max_body_bytes) return must_not("max_body");
   return {};
 }
 

@@ -117,6 +117,15 @@ enum class Selection { Random, Exact };
 /// Envoy gives 503 when no healthy instance is left; ALB fails open to all.
 enum class EmptyPolicy { Refuse, FailOpen };
 
+/// A copy of some requests goes to another target, whose answers are thrown away (Envoy:
+/// request_mirror_policies).
+struct Mirror {
+  std::string target;           ///< the name of one of the route's targets; or
+  std::optional<Target> other;  ///< one that takes nothing else
+  double percent = 100;         ///< of the requests, to 0.0001
+  bool operator==(const Mirror&) const = default;
+};
+
 struct Forward {
   std::vector<Target> targets;
   Selection selection = Selection::Random;
@@ -124,6 +133,8 @@ struct Forward {
   RetryPolicy retry;
   Timeouts timeouts;
   Stickiness stickiness;
+  std::optional<Mirror> mirror;
+  std::optional<std::uint64_t> max_body_bytes;  ///< instead of the listener's
   bool operator==(const Forward&) const = default;
 };
 
@@ -185,6 +196,8 @@ struct Listener {
   std::vector<Route> routes;  ///< in the order they are tried; the first match wins
   Protocol protocol = Protocol::Http;
   std::optional<ListenerTls> tls;
+  std::uint64_t max_body_bytes =
+      0;  ///< of a request; beyond: 413. 0: no limit, bodies are streamed
   bool operator==(const Listener&) const = default;
 };
 

@@ -13,6 +13,7 @@ constexpr std::pair<std::string_view, Dialect> kDialects[] = {{"envoy", Dialect:
                                                               {"alb", Dialect::Alb}};
 constexpr std::pair<std::string_view, Protocol> kProtocols[] = {{"http", Protocol::Http},
                                                                 {"tcp", Protocol::Tcp}};
+constexpr std::uint64_t kMaxBodyLimit = 0x7fffffffffffffff;
 constexpr std::pair<std::string_view, bool> kTlsModes[] = {{"strict", false}, {"permissive", true}};
 constexpr std::pair<std::string_view, Selection> kSelections[] = {{"random", Selection::Random},
                                                                   {"exact", Selection::Exact}};
@@ -129,6 +130,20 @@ Result<RouteMatch> read_match(const Json& json, const std::string& path) {
   return out;
 }
 
+Result<Mirror> read_mirror(const Json& json, const std::string& path) {
+  TRY(Reader reader, Reader::object(json, path));
+  Mirror out;
+  TRY_STATUS(reader.require("target"));
+  if (const Json* target = reader.take("target"); target->is_object()) {
+    TRY(out.other, target_from_json(*target, reader.path_of("target")));
+  } else {
+    TRY_STATUS(reader.read("target", out.target));
+  }
+  TRY_STATUS(reader.read("percent", out.percent, 0, 100));
+  TRY_STATUS(reader.done());
+  return out;
+}
+
 /// The members of a forward stand in the route itself.
 Result<Forward> read_forward(Reader& route) {
   Forward out;
@@ -153,6 +168,13 @@ Result<Forward> read_forward(Reader& route) {
     TRY(Reader reader, Reader::object(*json, route.path_of("stickiness")));
     TRY_STATUS(reader.read("duration", out.stickiness.duration));
     TRY_STATUS(reader.done());
+  }
+  if (const Json* json = route.take("mirror")) {
+    TRY(out.mirror, read_mirror(*json, route.path_of("mirror")));
+  }
+  if (route.take("max_body") != nullptr) {
+    out.max_body_bytes.emplace();
+    TRY_STATUS(route.read("max_body", *out.max_body_bytes, 0, kMaxBodyLimit));
   }
   return out;
 }
@@ -258,6 +280,7 @@ Result<Listener> read_listener(const Json& json, const std::string& path) {
     TRY_STATUS(inner.read("mode", out.tls->permissive, kTlsModes));
     TRY_STATUS(inner.done());
   }
+  TRY_STATUS(reader.read("max_body", out.max_body_bytes, 0, kMaxBodyLimit));
   TRY(out.routes, read_routes(reader, 0));
   TRY_STATUS(reader.done());
   return out;
@@ -325,6 +348,12 @@ void write_into(Json& route, const Forward& forward) {
   if (forward.stickiness != plain.stickiness) {
     route["stickiness"] = {{"duration", to_string(forward.stickiness.duration)}};
   }
+  if (const auto& mirror = forward.mirror) {
+    route["mirror"]["target"] =
+        mirror->other ? target_to_json(*mirror->other) : Json(mirror->target);
+    if (mirror->percent != Mirror{}.percent) route["mirror"]["percent"] = mirror->percent;
+  }
+  if (forward.max_body_bytes) route["max_body"] = *forward.max_body_bytes;
 }
 
 Json write(const std::vector<Route>& routes);
@@ -400,6 +429,7 @@ Json to_json(const RouteTable& table) {
       item["tls"] = {{"certificate", listener.tls->certificate}, {"key", listener.tls->key}};
       if (listener.tls->permissive) item["tls"]["mode"] = name_of(true, kTlsModes);
     }
+    if (listener.max_body_bytes != 0) item["max_body"] = listener.max_body_bytes;
     listeners.push_back(std::move(item));
   }
   Json out = {{"listeners", std::move(listeners)}};

@@ -70,6 +70,17 @@ INSTANTIATE_TEST_SUITE_P(
                 R"({"listeners":[{"port":1,"protocol":"tcp","routes":[{
                 "targets":[{"name":"a"}],"retry":{"on":["5xx"],"max_retries":1}}]}]})",
                 "listeners[0].routes[0].retry: has no meaning for a tcp listener"},
+        BadCase{"MirrorToNobody",
+                table_with(R"({"targets":[{"name":"a"}],"mirror":{"target":"b"}})"),
+                "listeners[0].routes[0].mirror.target: the route has no target \"b\""},
+        BadCase{"MirrorPercent",
+                table_with(R"({"targets":[{"name":"a"}],"mirror":{"target":"a","percent":101}})"),
+                "mirror.percent: is 101, allowed is a number from 0 to 100"},
+        BadCase{"MirrorOfABadTarget", table_with(R"({"targets":[{"name":"a"}],
+                           "mirror":{"target":{"name":"s","instances":["x:1"]}}})"),
+                "mirror.target.instances[0].address: \"x\" is not an IPv4 address"},
+        BadCase{"MaxBody", table_with(R"({"targets":[{"name":"a"}],"max_body":-1})"),
+                "max_body: is -1, allowed is a whole number from 0 to"},
         BadCase{"TlsWithoutKey", R"({"listeners":[{"port":1,"tls":{"certificate":"c"}}]})",
                 "listeners[0].tls: needs a certificate and a key"},
         BadCase{"TlsMode",
@@ -157,6 +168,8 @@ class Maker {
       listener.port = static_cast<int>(9000 + i);
       listener.dialect = random_.below(2) ? Dialect::Alb : Dialect::Envoy;
       listener.routes = routes(0);
+      if (random_.below(3) == 0) listener.tls = {"c" + word(), "k" + word(), random_.below(2) == 0};
+      if (random_.below(3) == 0) listener.max_body_bytes = random_.below(1000);
       out.listeners.push_back(std::move(listener));
     }
     return out;
@@ -228,6 +241,13 @@ class Maker {
       out.retry = {{"5xx", "reset"}, 3, Duration(random_.below(1'000'000'000'000))};
     if (random_.below(2)) out.timeouts = {Duration(random_.below(100)), std::chrono::minutes(5)};
     if (random_.below(2)) out.stickiness.duration = std::chrono::hours(24);
+    if (random_.below(3) == 0) {
+      out.mirror.emplace();
+      if (random_.below(2)) out.mirror->other = out.targets.front();
+      if (!out.mirror->other) out.mirror->target = "v0";
+      out.mirror->percent = static_cast<double>(random_.below(1001)) / 10;
+    }
+    if (random_.below(3) == 0) out.max_body_bytes = random_.below(1000);
     return out;
   }
   std::vector<Route> routes(std::size_t depth) {
