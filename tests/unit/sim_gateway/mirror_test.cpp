@@ -58,14 +58,19 @@ TEST(Mirror, TheShadowGetsTheSameUnderAnotherHost) {
   const auto gateway =
       start_gateway(table_of({{"v1", 1, {v1.port()}}}, 1, mirror_to(shadow.port())));
   Socket socket = Socket::connect_to(port_of(*gateway));
-  socket.write("GET /a?b HTTP/1.1\r\nHost: shop.example:8080\r\nX-Kept: 1\r\n\r\n");
-  const Answer first = read_answer(socket);
-  socket.write("POST /c HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 3\r\n\r\nabc");
-  const Answer second = read_answer(socket);
-  socket.write(
-      "PUT /d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
-  const Answer third = read_answer(socket);
-  ASSERT_TRUE(eventually([&] { return mirror_stats(*gateway).codes[2] == 3; }));
+  std::size_t sent = 0;
+  const auto send = [&](const std::string& request) {  // copies may overtake each other
+    socket.write(request);
+    Answer answer = read_answer(socket);
+    ++sent;
+    EXPECT_TRUE(eventually([&] { return mirror_stats(*gateway).codes[2] == sent; }));
+    return answer;
+  };
+  const Answer first = send("GET /a?b HTTP/1.1\r\nHost: shop.example:8080\r\nX-Kept: 1\r\n\r\n");
+  const Answer second =
+      send("POST /c HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 3\r\n\r\nabc");
+  const Answer third =
+      send("PUT /d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
   const auto copies = shadow.requests();
   ASSERT_EQ(copies.size(), 3U);
   // Envoy puts "-shadow" behind the name, before the port
