@@ -18,6 +18,8 @@ void Simulation::carry_out(const Due& due) {
       return throttle(due);
     case Kind::Scale:
       return scale(std::get<world::ScaleTasks>(spec_.events[due.event].what));
+    case Kind::Revision:
+      return arrive(std::get<world::RevisionArrives>(spec_.events[due.event].what));
     case Kind::TaskUp:
       return start_task(due);
   }
@@ -89,6 +91,18 @@ void Simulation::scale(const world::ScaleTasks& scale) {
   }
   recorder_.note(now_, "tasks.scaled", {{"what", what}});
   notice_routes();
+  rebuild_regime();
+}
+
+/// The canary's tasks run the new build from now on; faults that the scenario injects stay.
+void Simulation::arrive(const world::RevisionArrives& revision) {
+  if (spec_.plan.on_newer == rollout::OnNewer::Refuse) return;
+  const std::size_t v = world::version_index(spec_, spec_.plan.canary).value_or(0);
+  std::erase_if(active_[v], [](const auto& one) { return one.first == kFromTheBeginning; });
+  for (const world::Fault& fault : world::faults_of(revision)) {
+    active_[v].emplace_back(kFromTheBeginning, fault);
+  }
+  fault_pools(v);
   rebuild_regime();
 }
 

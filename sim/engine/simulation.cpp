@@ -1,7 +1,6 @@
 #include "sim/engine/simulation.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "sim/core/check.h"
 #include "sim/engine/fidelity.h"
@@ -16,7 +15,6 @@ using world::Fault;
 
 namespace {
 
-constexpr std::size_t kFromTheBeginning = std::numeric_limits<std::size_t>::max();
 /// Where tasks may crash, the gateway learns of it within this time.
 constexpr Duration kCrashResolution = std::chrono::seconds{1};
 
@@ -47,6 +45,7 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
       now_(kVirtualEpoch),
       limit_(kVirtualEpoch + spec.limit),
       recorder_(spec, "virtual", seed, kVirtualEpoch),
+      lives_(spec, kVirtualEpoch),
       rate_(spec.traffic),
       arrivals_(Random(seed).split("arrivals")),
       requests_(Random(seed).split("requests")),
@@ -83,6 +82,8 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
       schedule({at, Due::Kind::Foreign, i});
     } else if (std::holds_alternative<world::ScaleTasks>(event.what)) {
       schedule({at, Due::Kind::Scale, i});
+    } else if (std::holds_alternative<world::RevisionArrives>(event.what)) {
+      schedule({at, Due::Kind::Revision, i});
     }
   }
   if (spec.platform.throttling.value > 0) {
@@ -110,7 +111,7 @@ Status Simulation::attach(ControlPlane& plane) {
 
 void Simulation::sleep_until(TimePoint t) {
   if (plane_ == nullptr) return;  // the control plane is still being set up
-  advance(std::min(t, limit_));
+  advance(std::min({t, limit_, std::max(lives_.next(), now_)}));
 }
 
 void Simulation::drain() {
@@ -319,7 +320,8 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
     world.journal = journal.get();
     TRY_STATUS(recorder.keep(*journal, options.source));
   }
-  TRY(const rollout::RolloutEnd end, rollout::run_rollout(spec.plan, world));
+  TRY(const rollout::RolloutEnd end,
+      world::play_rollout(spec, world, simulation.lives(), recorder));
   if (end.outcome) {
     recorder.ended(rollout::to_string(*end.outcome), end.reason, simulation.now());
   } else {

@@ -14,6 +14,7 @@
 #include "sim/engine/ledger.h"
 #include "sim/engine/regime.h"
 #include "sim/engine/task_pool.h"
+#include "sim/engine/world/controller_lives.h"
 #include "sim/engine/world/rate_curve.h"
 #include "sim/engine/world/recorder.h"
 #include "sim/engine/world/world.h"
@@ -34,6 +35,8 @@ class Simulation : public Clock {
   /// Returns early when the scenario's limit comes first.
   void sleep_until(TimePoint t) override;
 
+  /// Whose sleep ends when the scenario kills the controller.
+  world::ControllerLives& lives() { return lives_; }
   /// Lets weights that were set take effect, once the rollout has ended.
   void drain();
   world::Recorder& recorder() { return recorder_; }
@@ -51,6 +54,7 @@ class Simulation : public Clock {
   void set_foreign(const world::ForeignWeights& foreign);
   void throttle(const Due& due);
   void scale(const world::ScaleTasks& scale);
+  void arrive(const world::RevisionArrives& revision);
   void start_task(const Due& due);
   void schedule(Due due);
   void fault_pools(std::size_t version);
@@ -69,6 +73,7 @@ class Simulation : public Clock {
   TimePoint start_, now_, limit_;
   ControlPlane* plane_ = nullptr;
   world::Recorder recorder_;
+  world::ControllerLives lives_;
   world::RateCurve rate_;
   Random arrivals_, requests_, tasks_, health_, losses_;
   double beats_ = 0;  ///< of constant arrivals on a curve, whole ones have come

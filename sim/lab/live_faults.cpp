@@ -79,6 +79,7 @@ Status put_faults(const LabTask& task, int port, const std::string& text) {
 FaultBoard::FaultBoard(const world::Spec& spec, double speed)
     : spec_(spec), speed_(speed), boards_(spec.versions.size()) {
   for (std::size_t v = 0; v < boards_.size(); ++v) {
+    boards_[v].own = spec.versions[v].faults;
     rewrite(v);
     boards_[v].at_start = boards_[v].text;
   }
@@ -94,8 +95,13 @@ void FaultBoard::end(std::size_t version, std::size_t event) {
   rewrite(version);
 }
 
+void FaultBoard::rebuild(std::size_t version, std::vector<world::Fault> faults) {
+  boards_[version].own = std::move(faults);
+  rewrite(version);
+}
+
 void FaultBoard::rewrite(std::size_t version) {
-  std::vector<world::Fault> all = spec_.versions[version].faults;
+  std::vector<world::Fault> all = boards_[version].own;
   for (const auto& [event, fault] : boards_[version].active) all.push_back(fault);
   boards_[version].text = fault_text(spec_, spec_.versions[version], all, speed_);
 }

@@ -31,11 +31,14 @@ class FaultBoard {
 
   void begin(std::size_t version, std::size_t event, const world::Fault& fault);
   void end(std::size_t version, std::size_t event);
+  /// Another build runs in the version's tasks: with these faults from its beginning on.
+  void rebuild(std::size_t version, std::vector<world::Fault> faults);
   /// Tells every task that has heard something else. A task that is new knows its environment.
   Status tell(std::size_t version, const std::vector<LabTask>& tasks, int port);
 
  private:
   struct Board {
+    std::vector<world::Fault> own;                             ///< of the build itself
     std::vector<std::pair<std::size_t, world::Fault>> active;  ///< by event of the scenario
     std::string at_start;                                      ///< what the environment says
     std::string text;                                          ///< what holds now

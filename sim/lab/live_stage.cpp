@@ -25,6 +25,7 @@ LiveStage::LiveStage(const world::Spec& spec, LabCloud& cloud, world::Recorder& 
       speed_(speed),
       stop_(stop),
       start_(recorder.record().start),
+      lives_(spec, start_),
       faults_(spec, speed),
       watched_(spec.versions.size()) {
   watch_tasks(start_);
@@ -39,7 +40,7 @@ Status LiveStage::begin() {
 // --- time --------------------------------------------------------------------------------------
 
 void LiveStage::sleep_until(TimePoint t) {
-  t = std::min(t, start_ + spec_.limit);
+  t = std::min({t, start_ + spec_.limit, lives_.next()});
   while (!stopped()) {
     happen();
     const TimePoint at = now();
@@ -93,6 +94,8 @@ void LiveStage::begin_event(std::size_t index, TimePoint at) {
     set_foreign(*foreign, at);
   } else if (const auto* scaled = std::get_if<world::ScaleTasks>(&event.what)) {
     scale(*scaled, at);
+  } else if (const auto* revision = std::get_if<world::RevisionArrives>(&event.what)) {
+    arrive(*revision, at);
   } else if (const auto* throttled = std::get_if<world::ThrottleApi>(&event.what)) {
     throttle(*throttled, true, at);
     length = throttled->length;
@@ -132,6 +135,16 @@ void LiveStage::scale(const world::ScaleTasks& scale, TimePoint at) {
         fmt::format("{}{} to {} tasks{}", what.empty() ? "" : ", ", version, tasks, refusal(done));
   }
   recorder_.note(at, "tasks.scaled", {{"what", what}});
+}
+
+/// The tasks stay; what they are told makes another build of them.
+void LiveStage::arrive(const world::RevisionArrives& revision, TimePoint at) {
+  if (spec_.plan.on_newer == rollout::OnNewer::Refuse) return;
+  const std::size_t v = world::version_index(spec_, spec_.plan.canary).value_or(0);
+  faults_.rebuild(v, world::faults_of(revision));
+  if (const Status told = tell(v); !told) {
+    recorder_.note(at, "fault.untold", {{"what", told.error().message}});
+  }
 }
 
 void LiveStage::throttle(const world::ThrottleApi& event, bool begins, TimePoint at) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/core/clock.h"
+#include "sim/engine/world/controller_lives.h"
 #include "sim/engine/world/recorder.h"
 #include "sim/engine/world/world.h"
 #include "sim/lab/lab_cloud.h"
@@ -26,6 +27,8 @@ class LiveStage : public Clock {
   void sleep_until(TimePoint t) override;
 
   TimePoint start() const { return start_; }
+  /// Whose sleep ends when the scenario kills the controller.
+  world::ControllerLives& lives() { return lives_; }
   bool stopped() const { return stop_ != nullptr && stop_->load(); }
   /// Makes the platform as unwilling as the scenario says, from the beginning.
   Status begin();
@@ -44,6 +47,7 @@ class LiveStage : public Clock {
   void begin_fault(std::size_t index, const world::InjectFault& inject, TimePoint at);
   void set_foreign(const world::ForeignWeights& foreign, TimePoint at);
   void scale(const world::ScaleTasks& scale, TimePoint at);
+  void arrive(const world::RevisionArrives& revision, TimePoint at);
   void throttle(const world::ThrottleApi& event, bool begins, TimePoint at);
   Status apply_throttles();
   void note_fault(TimePoint at, std::string name, const world::InjectFault& inject,
@@ -58,6 +62,7 @@ class LiveStage : public Clock {
   const double speed_;
   const std::atomic<bool>* const stop_;
   const TimePoint start_;
+  world::ControllerLives lives_;
   FaultBoard faults_;
   std::size_t next_begin_ = 0;
   std::multimap<TimePoint, std::size_t> ends_;

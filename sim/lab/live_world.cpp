@@ -209,7 +209,8 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
                                       journal.get(),
                                       [&recorder](const rollout::Event& e) { recorder.on_event(e); },
                                       nullptr};
-  TRY(const rollout::RolloutEnd end, rollout::run_rollout(spec.plan, rollout_world));
+  TRY(const rollout::RolloutEnd end,
+      world::play_rollout(spec, rollout_world, stage.lives(), recorder));
   if (stage.stopped()) return interrupted(spec);
   if (end.outcome) {
     recorder.ended(rollout::to_string(*end.outcome), end.reason, stage.now());

@@ -51,7 +51,7 @@ std::string Decider::step_note() const {
   if (s_.phase == Phase::Baking && !s_.examining.empty()) return "checks run";
   if (s_.phase == Phase::Baking) {
     // Minutes and seconds suffice here: "bake until 10:03".
-    const auto until = std::chrono::floor<std::chrono::seconds>(s_.deadline - s_.started);
+    const auto until = std::chrono::floor<std::chrono::seconds>(s_.deadline - s_.told_since);
     std::string text = to_stopwatch(until);
     text.resize(text.size() - std::string_view(".000").size());
     return "bake until " + text;
@@ -64,6 +64,7 @@ std::string Decider::step_note() const {
 
 void Decider::begin_plan(const Weights& actual) {
   s_.started = s_.step_since = s_.metrics_until = now_;
+  if (s_.told_since == TimePoint{}) s_.told_since = now_;
   s_.weights = actual;
   s_.target = Percent{share_of(actual, plan_.canary) * 100};
   s_.shares = {{now_, kNever, s_.target.share()}};
@@ -78,6 +79,12 @@ void Decider::begin_plan(const Weights& actual) {
 }
 
 void Decider::on(const Started& started) {
+  // What made room for a newer revision begins anew with it.
+  if (s_.phase == Phase::Superseded) {
+    const TimePoint told_since = s_.told_since;
+    s_ = RolloutState{};
+    s_.told_since = told_since;
+  }
   if (s_.phase != Phase::Baseline) return;
   begin_plan(started.actual);
 }
@@ -86,6 +93,7 @@ void Decider::on(const Restarted& restarted) {
   if (s_.phase == Phase::Baseline) return begin_plan(restarted.actual);
   record("rollout.resumed", {{"state", std::string(to_string(s_.phase))}});
   s_.reading = false;
+  s_.looking = RolloutState::Looking::Nothing;
   switch (s_.phase) {
     case Phase::Shifting:
     case Phase::Promoting:
@@ -96,7 +104,7 @@ void Decider::on(const Restarted& restarted) {
       return;
     case Phase::Baking:
     case Phase::Paused:
-      check_weights(restarted.actual);
+      check_weights(restarted.actual, "the journal says");
       return look_now();
     case Phase::Asking:
       return call_hook();
@@ -117,31 +125,70 @@ void Decider::on(const Restarted& restarted) {
   }
 }
 
-/// While no controller ran, somebody may have moved the weights. Never raise them without being
-/// asked: lowered ones pause the rollout, raised ones are put back.
-void Decider::check_weights(const Weights& actual) {
+/// Somebody may have moved the weights: while no controller ran, or behind its back. Never raise
+/// them without being asked: lowered ones pause the rollout, raised ones are put back.
+bool Decider::check_weights(const Weights& actual, std::string_view who) {
   const double expected = share_of(s_.weights, plan_.canary);
   const double found = share_of(actual, plan_.canary);
-  if (std::abs(found - expected) < kShareTolerance) return;
+  if (std::abs(found - expected) < kShareTolerance) return true;
   s_.shares.push_back({s_.metrics_until, kNever, found});
   s_.shares.push_back({s_.metrics_until, kNever, expected});
   if (found > expected) {
-    decision("restore", fmt::format("the canary has {:.4g}% of the traffic, the journal says "
-                                    "{:.4g}%: weights are set back",
-                                    found * 100, expected * 100));
+    decision("restore",
+             fmt::format("the canary has {:.4g}% of the traffic, {} {:.4g}%: weights are set back",
+                         found * 100, who, expected * 100));
     actions_.push_back(ChangeWeights{s_.target});
-    return;
+    return false;
   }
   s_.weights_disputed = true;
   const std::string reason = fmt::format(
-      "the canary has {:.4g}% of the traffic, the journal says {:.4g}%: somebody lowered it; "
+      "the canary has {:.4g}% of the traffic, {} {:.4g}%: somebody lowered it; "
       "resume sets it again, abort rolls back",
-      found * 100, expected * 100);
+      found * 100, who, expected * 100);
   if (s_.phase == Phase::Paused) {
     decision("pause", reason);
   } else {
+    decision("pause", reason);
     pause(reason, Phase::Baking);
   }
+  return false;
+}
+
+/// An update that the API has accepted can still be lost: somebody who read the route before it
+/// writes it back as a whole. So the weights in force are read before the next step, and when a
+/// bake is held for want of canary requests.
+void Decider::look_at_weights(RolloutState::Looking looking) {
+  s_.looking = looking;
+  actions_.push_back(ReadWeights{});
+}
+
+void Decider::on(const WeightsSeen& seen) {
+  const auto looking = std::exchange(s_.looking, RolloutState::Looking::Nothing);
+  if (looking == RolloutState::Looking::Nothing || s_.phase != Phase::Baking) return;
+  if (check_weights(seen.actual, "this rollout has set")) {
+    if (looking == RolloutState::Looking::StepEnd) bake_is_over();
+    return;
+  }
+  // How long the bake ran with other weights nobody knows: it begins anew.
+  s_.step_canary_requests = 0;
+  s_.holding = false;
+  const bool bakes =
+      s_.step < plan_.steps.size() && std::holds_alternative<Bake>(plan_.steps[s_.step].what);
+  const Duration length = bakes ? std::get<Bake>(plan_.steps[s_.step].what).length : Duration{};
+  if (s_.phase == Phase::Paused) {
+    s_.bake_left = length;
+  } else if (bakes) {
+    start_bake(length);
+  } else {
+    look_now();
+  }
+}
+
+/// Nobody knows better then: the step ends as its metrics say.
+void Decider::on(const WeightsUnseen& unseen) {
+  const auto looking = std::exchange(s_.looking, RolloutState::Looking::Nothing);
+  record("weights.unseen", {{"reason", unseen.reason}});
+  if (looking == RolloutState::Looking::StepEnd && s_.phase == Phase::Baking) bake_is_over();
 }
 
 void Decider::enter_step(std::size_t step) {

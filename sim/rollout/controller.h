@@ -31,6 +31,13 @@ struct WeightsApplied {
 struct WeightsFailed {
   std::string reason;
 };
+/// The weights that are set now, whoever has set them.
+struct WeightsSeen {
+  Weights actual;
+};
+struct WeightsUnseen {
+  std::string reason;
+};
 /// New datapoints in time order, none twice; `next`: when the source expects the next ones.
 struct Metrics {
   std::vector<MetricsWindow> windows;
@@ -67,8 +74,9 @@ struct HookAnswered {
   std::string text;
 };
 
-using Input = std::variant<Started, Restarted, WeightsApplied, WeightsFailed, Metrics,
-                           MetricsFailed, Tick, Operator, NewerRevision, HookAnswered>;
+using Input =
+    std::variant<Started, Restarted, WeightsApplied, WeightsFailed, WeightsSeen, WeightsUnseen,
+                 Metrics, MetricsFailed, Tick, Operator, NewerRevision, HookAnswered>;
 
 // --- what it wants done ----------------------------------------------------------------------
 
@@ -76,6 +84,8 @@ using Input = std::variant<Started, Restarted, WeightsApplied, WeightsFailed, Me
 struct ChangeWeights {
   Percent canary;
 };
+/// Answer with WeightsSeen or WeightsUnseen.
+struct ReadWeights {};
 /// Answer with Metrics (possibly none) or MetricsFailed.
 struct ReadMetrics {
   TimePoint since;  ///< datapoints that begin earlier have been counted or do not matter
@@ -101,7 +111,8 @@ struct Finish {
   std::string reason;
 };
 
-using Action = std::variant<ChangeWeights, ReadMetrics, WakeAt, CallHook, Record, Finish>;
+using Action =
+    std::variant<ChangeWeights, ReadWeights, ReadMetrics, WakeAt, CallHook, Record, Finish>;
 
 // --- what it remembers -----------------------------------------------------------------------
 
@@ -148,14 +159,18 @@ struct RolloutState {
   int attempts = 0;      ///< failures in a row of the present SetWeights
   TimePoint retry_at{};  ///< of the same
   TimePoint started{};
-  TimePoint step_since{};           ///< when the present weight took effect
+  TimePoint told_since{};  ///< the same, but of the first of several that made room for newer ones
+  TimePoint step_since{};  ///< when the present weight took effect
   TimePoint deadline = kNever;      ///< end of the bake, or of the pause's patience
   Duration bake_left{};             ///< of a bake that was paused
   Phase resume_to = Phase::Baking;  ///< where a pause goes on: Baking, Shifting, or Paused for
                                     ///< a plan's own pause (then: the next step)
   bool weights_disputed = false;    ///< somebody else lowered them: resume sets them again
-  TimePoint metrics_until{};        ///< end of the last counted datapoint
-  bool reading = false;             ///< metrics were asked for
+  /// What waits for a look at the weights in force: an update can be lost although it succeeded.
+  enum class Looking { Nothing, Hold, StepEnd };
+  Looking looking = Looking::Nothing;
+  TimePoint metrics_until{};  ///< end of the last counted datapoint
+  bool reading = false;       ///< metrics were asked for
   std::uint64_t step_canary_requests = 0;
   VersionCounts stable_counts, canary_counts;   ///< counted since the start
   std::vector<ShareSpan> shares;                ///< the last one is the present one

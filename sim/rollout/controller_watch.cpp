@@ -86,7 +86,7 @@ void Decider::on(const MetricsFailed& failed) {
   }
   if (!all_pass()) return;
   if (now_ >= s_.deadline && s_.phase == Phase::Baking && plan_.analyses.empty()) {
-    if (!step_is_held()) return bake_is_over();
+    if (!step_is_held()) return look_at_weights(RolloutState::Looking::StepEnd);
   }
   watch(failed.next);
 }
@@ -198,11 +198,11 @@ void Decider::end_bake_if_due(TimePoint next_metrics) {
     const bool done = std::all_of(s_.examining.begin(), s_.examining.end(), [](const auto& run) {
       return run.end() == CheckRun::End::Passed;
     });
-    return done ? bake_is_over() : watch(next_metrics);
+    return done ? look_at_weights(RolloutState::Looking::StepEnd) : watch(next_metrics);
   }
   if (now_ < s_.deadline || step_is_held()) return watch(next_metrics);
   if (s_.step_canary_requests > 0 || s_.target.value <= 0 || plan_.analyses.empty()) {
-    return bake_is_over();
+    return look_at_weights(RolloutState::Looking::StepEnd);
   }
   if (!s_.holding) {
     const std::string reason = fmt::format(
@@ -211,10 +211,11 @@ void Decider::end_bake_if_due(TimePoint next_metrics) {
     if (plan_.on_no_data == OnNoData::Rollback) return roll_back(Outcome::RolledBack, reason);
     if (plan_.on_no_data == OnNoData::Continue) {
       decision("continue", reason);
-      return bake_is_over();
+      return look_at_weights(RolloutState::Looking::StepEnd);
     }
     s_.holding = true;
     decision("hold", reason);
+    look_at_weights(RolloutState::Looking::Hold);
   }
   watch(next_metrics);
 }

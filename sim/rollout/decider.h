@@ -22,6 +22,8 @@ class Decider {
   void on(const Restarted& restarted);
   void on(const WeightsApplied& applied);
   void on(const WeightsFailed& failed);
+  void on(const WeightsSeen& seen);
+  void on(const WeightsUnseen& unseen);
   void on(const Metrics& metrics);
   void on(const MetricsFailed& failed);
   void on(const Tick&);
@@ -49,7 +51,10 @@ class Decider {
   void shift(Phase phase, Percent target);
   void start_bake(Duration length);
   void examine(const Examine& step);
-  void check_weights(const Weights& actual);
+  /// Whether the weights in force are those that `who` tells; else does what is safe.
+  bool check_weights(const Weights& actual, std::string_view who);
+  void look_at_weights(RolloutState::Looking looking);
+  void weights_looked_at();
   void weights_are_set();
 
   // Watching.

@@ -76,6 +76,13 @@ class Driver {
       } else {
         inputs.push_back(WeightsFailed{set.error().message});
       }
+    } else if (std::holds_alternative<ReadWeights>(action)) {
+      auto seen = world_.traffic.current_weights();
+      if (seen) {
+        inputs.push_back(WeightsSeen{*std::move(seen)});
+      } else {
+        inputs.push_back(WeightsUnseen{seen.error().message});
+      }
     } else if (const auto* read = std::get_if<ReadMetrics>(&action)) {
       auto found = world_.metrics.read(read->since, limits_, now);
       if (found) {
@@ -150,6 +157,13 @@ Result<RolloutEnd> run_rollout(const Plan& plan, RolloutWorld& world) {
   TRY_STATUS(can_call_hooks(plan, world));
   TRY(const Weights actual, world.traffic.current_weights());
   return Driver(plan, RolloutState{}, world).run(Started{actual});
+}
+
+Result<RolloutEnd> run_rollout_anew(const Plan& plan, RolloutState superseded,
+                                    RolloutWorld& world) {
+  TRY_STATUS(can_call_hooks(plan, world));
+  TRY(const Weights actual, world.traffic.current_weights());
+  return Driver(plan, std::move(superseded), world).run(Started{actual});
 }
 
 Result<RolloutEnd> resume_rollout(const Plan& plan, RolloutState state, RolloutWorld& world) {

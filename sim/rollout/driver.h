@@ -92,6 +92,9 @@ struct RolloutEnd {
 /// be written (Environment). Nothing has been changed then.
 Result<RolloutEnd> run_rollout(const Plan& plan, RolloutWorld& world);
 
+/// Begins the plan anew after a rollout that ended as superseded, in the same journal.
+Result<RolloutEnd> run_rollout_anew(const Plan& plan, RolloutState superseded, RolloutWorld& world);
+
 /// Goes on from a journal's state; the sink must append to that journal.
 Result<RolloutEnd> resume_rollout(const Plan& plan, RolloutState state, RolloutWorld& world);
 

@@ -72,6 +72,9 @@ std::string render(const Event& event, TimePoint start) {
     return line("weights", fmt::format("not set (attempt {}): {}", event.number("attempt"),
                                        event.text("reason")));
   }
+  if (event.name == "weights.unseen") {
+    return line("weights", "cannot be read: " + event.text("reason"));
+  }
   if (event.name == "analysis.evaluated") return line("analysis", event.text("sentence"));
   if (event.name == "decision") {
     // One that rests on an analysis follows that analysis' own line, which says why.

@@ -26,6 +26,7 @@ using Value = std::variant<std::string, double, std::int64_t, bool, Weights>;
 ///   rollout.started     stable canary steps
 ///   weights.changed     weights note
 ///   weights.failed      reason attempt
+///   weights.unseen      reason
 ///   analysis.evaluated  metric test verdict value limit n statistic needs sentence
 ///   decision            decision (next-step, hold, pause, promote, roll-back, ignore) reason, and
 ///                       the fields of the evaluation it rests on, with what had been counted:

@@ -96,6 +96,16 @@ struct InputWriter {
     json["reason"] = x.reason;
     return json;
   }
+  Json operator()(const WeightsSeen& x) const {
+    Json json = with_time(t, "weights-seen");
+    json["weights"] = x.actual;
+    return json;
+  }
+  Json operator()(const WeightsUnseen& x) const {
+    Json json = with_time(t, "weights-unseen");
+    json["reason"] = x.reason;
+    return json;
+  }
   Json operator()(const Metrics& x) const {
     Json json = with_time(t, "metrics");
     json["windows"] = Json::array();
@@ -156,6 +166,8 @@ Result<Input> input_from_json(const Json& json) {
   if (kind == "restarted") return Restarted{weights_from_json(json)};
   if (kind == "weights-applied") return WeightsApplied{weights_from_json(json)};
   if (kind == "weights-failed") return WeightsFailed{get_string(json, "reason")};
+  if (kind == "weights-seen") return WeightsSeen{weights_from_json(json)};
+  if (kind == "weights-unseen") return WeightsUnseen{get_string(json, "reason")};
   if (kind == "tick") return Tick{};
   if (kind == "metrics-failed") {
     return MetricsFailed{get_string(json, "reason"), time_at(json, "next_ns")};

@@ -12,7 +12,7 @@ namespace coalmine::rollout {
 
 // The journal of a rollout is the list of what its controller was told, as JSON lines:
 //
-//   {"journal": "coalmine-rollout", "version": 1, "t": …, "id": …, "target": …, "plan": {…}}
+//   {"journal": "coalmine-rollout", "version": 2, "t": …, "id": …, "target": …, "plan": {…}}
 //   {"t": …, "input": "metrics", "windows": […], …}
 //   {"t": …, "event": "weights.changed", …}
 //
@@ -22,7 +22,7 @@ namespace coalmine::rollout {
 // sim/engine/world/run_journal.h). Times are written in nanoseconds since the epoch beside a
 // readable form, since they must come back exactly.
 
-inline constexpr int kJournalVersion = 1;
+inline constexpr int kJournalVersion = 2;  ///< 2: weights are looked at before a step ends
 
 struct JournalHeader {
   TimePoint t;

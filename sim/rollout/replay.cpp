@@ -16,6 +16,8 @@ std::string_view name_of(const Input& input) {
     std::string_view operator()(const Restarted&) const { return "restarted"; }
     std::string_view operator()(const WeightsApplied&) const { return "weights-applied"; }
     std::string_view operator()(const WeightsFailed&) const { return "weights-failed"; }
+    std::string_view operator()(const WeightsSeen&) const { return "weights-seen"; }
+    std::string_view operator()(const WeightsUnseen&) const { return "weights-unseen"; }
     std::string_view operator()(const Metrics&) const { return "metrics"; }
     std::string_view operator()(const MetricsFailed&) const { return "metrics-failed"; }
     std::string_view operator()(const Tick&) const { return "tick"; }
@@ -31,6 +33,10 @@ bool answers(const Input& input, const Action& asked) {
     return std::holds_alternative<WeightsApplied>(input) ||
            std::holds_alternative<WeightsFailed>(input);
   }
+  if (std::holds_alternative<ReadWeights>(asked)) {
+    return std::holds_alternative<WeightsSeen>(input) ||
+           std::holds_alternative<WeightsUnseen>(input);
+  }
   if (std::holds_alternative<ReadMetrics>(asked)) {
     return std::holds_alternative<Metrics>(input) || std::holds_alternative<MetricsFailed>(input);
   }
@@ -42,6 +48,7 @@ std::string asked_for(const Action& asked) {
   if (const auto* change = std::get_if<ChangeWeights>(&asked)) {
     return fmt::format("the canary to get {}", coalmine::to_string(change->canary));
   }
+  if (std::holds_alternative<ReadWeights>(asked)) return "the weights that are set";
   if (std::holds_alternative<ReadMetrics>(asked)) return "metrics";
   return "an answer of a hook";
 }
@@ -154,7 +161,8 @@ class Player {
   std::string out_of_turn(const JournalEntry& entry) {
     const Input& input = entry.input;
     if (std::holds_alternative<Restarted>(input)) return {};
-    const bool first = replay_.journal.inputs.empty();
+    // A rollout that made room for a newer revision begins anew with it.
+    const bool first = replay_.journal.inputs.empty() || (superseded() && asked_.empty());
     if (first != std::holds_alternative<Started>(input)) {
       return first ? fmt::format("the first input is \"{}\"; a rollout begins with \"started\"",
                                  name_of(input))
@@ -190,7 +198,10 @@ class Player {
     return {};
   }
 
+  bool superseded() const { return replay_.end && replay_.end->outcome == Outcome::Superseded; }
+
   void tell(TimePoint t, const Input& input) {
+    if (std::holds_alternative<Started>(input)) replay_.end.reset();
     if (!asked_.empty()) asked_.pop_front();
     if (std::holds_alternative<Tick>(input)) wake_ = kNever;
     Decision decision = decide(replay_.journal.header.plan, std::move(replay_.state), input, t);

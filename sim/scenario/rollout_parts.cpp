@@ -453,8 +453,9 @@ void add_parts(ObjectRule<Rollout>& object) {
       .optional("rollback", rollback_rule(), &Rollout::rollback)
       .optional("deadline", deadline_rule(), &Rollout::deadline)
       .optional("on-newer",
-                word_rule<OnNewer>("a newer revision arrives: roll back and begin anew with it, "
-                                   "refuse it, or swap it in; default restart",
+                word_rule<OnNewer>("a newer revision arrives (when: revision): roll back and "
+                                   "begin anew with it, refuse it until this rollout is over, or "
+                                   "swap it in at the present weight; default restart",
                                    {{"restart", OnNewer::Restart},
                                     {"refuse", OnNewer::Refuse},
                                     {"swap", OnNewer::Swap}}),

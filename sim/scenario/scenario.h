@@ -89,6 +89,10 @@ struct CanaryShareCheck {
 struct CanaryWeightCheck {
   Percent max;
 };
+/// The canary's shares in the order in which the rollout set them, one after the other once.
+struct WeightsSetCheck {
+  std::vector<Percent> want;
+};
 struct LatencyCheck {
   std::string version;  ///< empty: all
   double quantile = 0.99;
@@ -106,7 +110,8 @@ struct DecisionCheck {
 using CheckKind =
     std::variant<OutcomeCheck, FinalWeightsCheck, StatesCheck, BlastRadiusCheck, TimeToDetectCheck,
                  TimeToRollbackCheck, TimeToPromoteCheck, DroppedRequestsCheck, UserErrorRateCheck,
-                 CanaryShareCheck, CanaryWeightCheck, LatencyCheck, RequestsCheck, DecisionCheck>;
+                 CanaryShareCheck, CanaryWeightCheck, WeightsSetCheck, LatencyCheck, RequestsCheck,
+                 DecisionCheck>;
 
 struct Check {
   CheckKind what;

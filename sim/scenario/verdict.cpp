@@ -165,6 +165,30 @@ struct Judge {
             {}};
   }
 
+  CheckResult operator()(const WeightsSetCheck& check) const {
+    std::vector<double> set;
+    for (const rollout::Event& event : record.timeline) {
+      if (event.name != "weights.changed") continue;
+      const rollout::Value* value = event.find("weights");
+      const auto* weights = value == nullptr ? nullptr : std::get_if<rollout::Weights>(value);
+      if (weights == nullptr) continue;
+      const double share = rollout::share_of(*weights, scenario.spec.plan.canary);
+      if (set.empty() || set.back() != share) set.push_back(share);
+    }
+    bool passed = set.size() == check.want.size();
+    std::string expected, actual;
+    for (std::size_t i = 0; i < check.want.size(); ++i) {
+      passed = passed && std::fabs(set[i] - check.want[i].share()) < 1e-9;
+      expected += (i == 0 ? "" : ", then ") + to_string(check.want[i]);
+    }
+    for (const double share : set) actual += (actual.empty() ? "" : ", ") + percent(share);
+    return {"weights-set",
+            passed,
+            std::move(expected),
+            actual.empty() ? "no weight was set" : std::move(actual),
+            {}};
+  }
+
   CheckResult operator()(const LatencyCheck& check) const {
     Histogram all;
     for (const world::VersionRecord& version : record.versions) {

@@ -16,6 +16,8 @@ struct EventDraft {
   std::optional<std::map<std::string, std::uint32_t>> weights;
   std::optional<world::ThrottleApi> throttle;
   std::optional<std::map<std::string, int>> tasks;
+  std::optional<world::RevisionArrives> revision;
+  std::optional<world::ControllerDies> controller;
   Place place;
 };
 
@@ -56,7 +58,28 @@ Rule<std::map<std::string, int>> tasks_rule() {
   });
 }
 
+Rule<world::RevisionArrives> revision_rule() {
+  using R = world::RevisionArrives;
+  return ObjectRule<R>("a build newer than the canary arrives; rollout.on-newer says what then")
+      .required("version", name_rule("its name"), &R::version)
+      .optional("errors", percent_rule("of its requests, that fail; default 0%", 0, 100),
+                &R::errors)
+      .rule();
+}
+
+Rule<world::ControllerDies> controller_rule() {
+  using C = world::ControllerDies;
+  return ObjectRule<C>("the rollout's controller is killed; another goes on from its journal")
+      .required(
+          "down-for",
+          duration_rule("until the other one is there", std::chrono::milliseconds{1}, kMaxLimit),
+          &C::down)
+      .rule();
+}
+
 world::Event to_event(EventDraft&& draft) {
+  if (draft.revision) return {draft.at, *draft.revision, draft.place};
+  if (draft.controller) return {draft.at, *draft.controller, draft.place};
   if (draft.fault) return {draft.at, *draft.fault, draft.place};
   if (draft.weights) return {draft.at, world::ForeignWeights{*draft.weights}, draft.place};
   if (draft.throttle) return {draft.at, *draft.throttle, draft.place};
@@ -82,7 +105,10 @@ Rule<world::Event> event_rule() {
                     &EventDraft::weights)
           .optional("throttle", throttle_rule(), &EventDraft::throttle)
           .optional("tasks", tasks_rule(), &EventDraft::tasks)
-          .exactly_one_of({"fault", "operator", "weights", "throttle", "tasks"})
+          .optional("revision", revision_rule(), &EventDraft::revision)
+          .optional("controller", controller_rule(), &EventDraft::controller)
+          .exactly_one_of(
+              {"fault", "operator", "weights", "throttle", "tasks", "revision", "controller"})
           .then([](const YamlNode& node, Reader& reader, EventDraft& event) {
             if (event.reason && !event.command) {
               return reader.problem(node, "\"reason\" belongs to \"operator\" only");
@@ -223,6 +249,13 @@ Rule<CanaryWeightCheck> canary_weight_rule() {
       .rule();
 }
 
+Rule<WeightsSetCheck> weights_set_rule() {
+  return converted<WeightsSetCheck>(
+      list_rule("the canary's shares as the rollout set them, all of them in this order",
+                percent_rule("of the traffic", 0, 100), 1, 100),
+      [](std::vector<Percent> want) { return WeightsSetCheck{std::move(want)}; });
+}
+
 Rule<LatencyCheck> latency_check_rule() {
   using C = LatencyCheck;
   const auto time = duration_rule("a duration", Duration{}, kMaxLimit);
@@ -294,6 +327,7 @@ Rule<Check> check_rule() {
       .add("user-error-rate", user_error_rate_rule())
       .add("canary-share", canary_share_rule())
       .add("canary-weight", canary_weight_rule())
+      .add("weights-set", weights_set_rule())
       .add("latency", latency_check_rule())
       .add("requests", of_bound<RequestsCheck>(count_bound("all requests of the run")))
       .add("decision", decision_rule())

@@ -1,5 +1,7 @@
 #include "sim/engine/world/operators.h"
 
+#include <algorithm>
+
 namespace coalmine::world {
 
 std::optional<rollout::Operator> Operators::take(TimePoint now) {
@@ -12,11 +14,20 @@ std::optional<rollout::Operator> Operators::take(TimePoint now) {
   return std::nullopt;
 }
 
+std::optional<rollout::NewerRevision> Operators::take_newer(TimePoint now) {
+  while (newer_ < spec_.events.size() && start_ + spec_.events[newer_].at <= now) {
+    const auto* arrives = std::get_if<RevisionArrives>(&spec_.events[newer_++].what);
+    if (arrives != nullptr) return rollout::NewerRevision{arrives->version};
+  }
+  return std::nullopt;
+}
+
 TimePoint Operators::next(TimePoint) const {
-  for (std::size_t i = next_; i < spec_.events.size(); ++i) {
-    if (std::holds_alternative<OperatorSpeaks>(spec_.events[i].what)) {
-      return start_ + spec_.events[i].at;
-    }
+  for (std::size_t i = std::min(next_, newer_); i < spec_.events.size(); ++i) {
+    const auto& what = spec_.events[i].what;
+    const bool speaks = i >= next_ && std::holds_alternative<OperatorSpeaks>(what);
+    const bool arrives = i >= newer_ && std::holds_alternative<RevisionArrives>(what);
+    if (speaks || arrives) return start_ + spec_.events[i].at;
   }
   return kNever;
 }

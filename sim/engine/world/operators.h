@@ -13,11 +13,13 @@ class Operators : public rollout::OperatorSource {
 
   std::optional<rollout::Operator> take(TimePoint now) override;
   TimePoint next(TimePoint now) const override;
+  std::optional<rollout::NewerRevision> take_newer(TimePoint now) override;
 
  private:
   const Spec& spec_;
   const TimePoint start_;
-  std::size_t next_ = 0;  ///< event to look at
+  std::size_t next_ = 0;   ///< event to look at
+  std::size_t newer_ = 0;  ///< the same, for revisions
 };
 
 }  // namespace coalmine::world

@@ -61,6 +61,7 @@ std::string render_line(const rollout::Event& event, TimePoint start) {
     return line("tasks", event.text("what"));
   }
   if (event.name == "api.throttled") return line("aws", event.text("what"));
+  if (event.name == "controller.killed") return line("killed", event.text("what"));
   if (event.name == "weights.foreign") return line("foreign", event.text("what"));
   return rollout::render(event, start);
 }
@@ -80,6 +81,13 @@ Recorder::Recorder(const Spec& spec, std::string mode, std::uint64_t seed, TimeP
 void Recorder::on_event(const rollout::Event& event) {
   record_.timeline.push_back(event);
   const Duration t = since_start(event.t);
+  if (event.name == "rollout.started") {
+    // Of a second one, for a newer revision, only its own decisions count.
+    record_.rollback_at.reset();
+    record_.decided_at.reset();
+    record_.decided_by.clear();
+    record_.decided_in.clear();
+  }
   if (event.name == "state.changed") {
     record_.states.push_back({t, scenario_state(event.text("to"))});
     if (event.text("to") == "rolling-back" && !record_.rollback_at) record_.rollback_at = t;
@@ -143,6 +151,12 @@ void Recorder::derive_fault_time() {
     if (!shared) begin = Duration{};
   }
   for (const Event& event : spec_.events) {
+    const auto* arrives = std::get_if<RevisionArrives>(&event.what);
+    if (arrives != nullptr && spec_.plan.on_newer != rollout::OnNewer::Refuse &&
+        event.at <= record_.duration) {
+      // Another build: what the old one did wrong is no longer what is looked for.
+      begin = arrives->errors.value > 0 ? std::optional(event.at) : std::nullopt;
+    }
     const auto* inject = std::get_if<InjectFault>(&event.what);
     if (inject == nullptr || inject->target != spec_.plan.canary) continue;
     if (event.at <= record_.duration && (!begin || event.at < *begin)) begin = event.at;

@@ -91,6 +91,11 @@ faults::Fault to_fault(const Spec& spec, const Fault& fault) {
   return made;
 }
 
+std::vector<Fault> faults_of(const RevisionArrives& revision) {
+  if (revision.errors.value <= 0) return {};
+  return {{FaultKind::Errors, revision.errors, 500, std::nullopt, ""}};
+}
+
 std::string render_weights(const Spec& spec, const std::map<std::string, std::uint32_t>& weights) {
   std::string text;
   for (const Version& version : spec.versions) {

@@ -166,9 +166,24 @@ struct ScaleTasks {
   std::map<std::string, int> tasks;
 };
 
+/// A build newer than the canary has arrived and runs in the canary's tasks, unless the plan lets
+/// it wait (Plan::on_newer).
+struct RevisionArrives {
+  std::string version;
+  Percent errors{
+      0};  ///< of its requests; what was wrong with the canary from the beginning is gone
+};
+
+/// The rollout's controller is killed; another one goes on from its journal later.
+struct ControllerDies {
+  Duration down{};
+};
+
 struct Event {
   Duration at{};
-  std::variant<InjectFault, OperatorSpeaks, ForeignWeights, ThrottleApi, ScaleTasks> what;
+  std::variant<InjectFault, OperatorSpeaks, ForeignWeights, ThrottleApi, ScaleTasks,
+               RevisionArrives, ControllerDies>
+      what;
   Place place;
 };
 
@@ -194,6 +209,8 @@ faults::Fault to_fault(const Spec& spec, const Fault& fault);
 faults::Latency to_latency(const Latency& latency);
 /// "NAME: VALUE" in its parts; both empty if `text` is.
 faults::HeaderField header_field(std::string_view text);
+/// The faults of a version from the beginning, once this revision runs in its tasks.
+std::vector<Fault> faults_of(const RevisionArrives& revision);
 /// "v1 99  v2 1", in the file's order.
 std::string render_weights(const Spec& spec, const std::map<std::string, std::uint32_t>& weights);
 
@@ -251,9 +268,9 @@ struct VersionRecord {
 };
 
 /// The states of a rollout as scenarios name them, in the order of a life.
-inline constexpr std::string_view kStates[] = {"baseline",     "shifting",    "baking",
-                                               "paused",       "promoting",   "promoted",
-                                               "rolling-back", "rolled-back", "failed"};
+inline constexpr std::string_view kStates[] = {
+    "baseline", "shifting",     "baking",      "paused",     "promoting",
+    "promoted", "rolling-back", "rolled-back", "superseded", "failed"};
 
 struct StateChange {
   Duration t{};

@@ -371,11 +371,78 @@ TEST(Hooks, AGateOpensThePause) {
 TEST(Hooks, ARestartAsksAgain) {
   Told told{hooked(HookStage::ConfirmPromote), {}, kStart, {}};
   told.tell(Started{kStable}).tell(WeightsApplied{kTenPercent});
-  told.tell(Metrics{{}, kNever}, 1min);
+  told.tell(Metrics{{}, kNever}, 1min).tell(WeightsSeen{kTenPercent});
   EXPECT_EQ(told.state.phase, Phase::Asking);
   told.tell(Restarted{kTenPercent});
   EXPECT_NE(told.action<CallHook>(), nullptr);
   EXPECT_EQ(told.action<ChangeWeights>(), nullptr);
+}
+
+// --- weights in force --------------------------------------------------------------------------
+
+Told bake_is_over() {
+  Told told{plan_of({SetWeight{Percent{10}}, Bake{1min}, SetWeight{Percent{50}}, Bake{1min},
+                     Promote{"v2"}}),
+            {},
+            kStart,
+            {}};
+  told.tell(Started{kStable}).tell(WeightsApplied{kTenPercent});
+  told.tell(Metrics{{}, kNever}, 1min);
+  return told;
+}
+
+TEST(WeightsInForce, AreLookedAtBeforeTheNextStep) {
+  Told told = bake_is_over();
+  EXPECT_NE(told.action<ReadWeights>(), nullptr);
+  EXPECT_EQ(told.action<ChangeWeights>(), nullptr);
+  told.tell(WeightsSeen{kTenPercent});
+  ASSERT_NE(told.action<ChangeWeights>(), nullptr);
+  EXPECT_EQ(told.action<ChangeWeights>()->canary.value, 50);
+}
+
+TEST(WeightsInForce, LoweredOnesPauseAndTheBakeBeginsAnew) {
+  Told told = bake_is_over();
+  told.tell(WeightsSeen{kStable});
+  EXPECT_EQ(told.state.phase, Phase::Paused);
+  EXPECT_EQ(told.action<ChangeWeights>(), nullptr);
+  EXPECT_NE(told.state.reason.find("this rollout has set 10%: somebody lowered it"),
+            std::string::npos)
+      << told.state.reason;
+  told.tell(Operator{Command::Resume, "", {}}, 5min);
+  ASSERT_NE(told.action<ChangeWeights>(), nullptr);
+  EXPECT_EQ(told.action<ChangeWeights>()->canary.value, 10);
+  EXPECT_EQ(told.state.phase, Phase::Baking);
+  EXPECT_EQ(told.state.deadline, kStart + 6min + 1min);
+}
+
+TEST(WeightsInForce, RaisedOnesAreSetBackAndTheBakeBeginsAnew) {
+  Told told = bake_is_over();
+  told.tell(WeightsSeen{{{"v1", 0}, {"v2", 100}}});
+  EXPECT_EQ(told.state.phase, Phase::Baking);
+  ASSERT_NE(told.action<ChangeWeights>(), nullptr);
+  EXPECT_EQ(told.action<ChangeWeights>()->canary.value, 10);
+  EXPECT_EQ(told.state.deadline, kStart + 1min + 1min);
+}
+
+TEST(WeightsInForce, UnreadOnesStopNobody) {
+  Told told = bake_is_over();
+  told.tell(WeightsUnseen{"ThrottlingException"});
+  ASSERT_NE(told.action<ChangeWeights>(), nullptr);
+  EXPECT_EQ(told.action<ChangeWeights>()->canary.value, 50);
+}
+
+TEST(Newer, BeginsAnewAfterTheOldOneMadeRoom) {
+  Told told{plan_of({SetWeight{Percent{10}}, Bake{1h}, Promote{"v2"}}, {test::error_share()}),
+            {},
+            kStart,
+            {}};
+  told.tell(Started{kStable}).tell(WeightsApplied{kTenPercent}).tell(NewerRevision{"v3"});
+  told.tell(WeightsApplied{kStable});
+  ASSERT_EQ(told.state.phase, Phase::Superseded);
+  told.tell(Started{kStable}, 2min);
+  EXPECT_EQ(told.state.phase, Phase::Shifting);
+  EXPECT_EQ(told.state.started, kStart + 2min);
+  EXPECT_EQ(told.state.newer, "");
 }
 
 TEST(Newer, RestartsRefusesOrSwaps) {
