@@ -119,6 +119,12 @@ traffic::Forward compile_forward(const Elbv2& elb, const LoadBalancer& balancer,
   return forward;
 }
 
+traffic::DesyncMode desync_mode(const LoadBalancer& balancer) {
+  const std::string& mode = balancer.attributes.at("routing.http.desync_mitigation_mode");
+  if (mode == "strictest") return traffic::DesyncMode::Strictest;
+  return mode == "monitor" ? traffic::DesyncMode::Monitor : traffic::DesyncMode::Defensive;
+}
+
 traffic::Redirect compile_redirect(const Json& config) {
   traffic::Redirect redirect;
   redirect.status = config["StatusCode"] == "HTTP_301" ? 301 : 302;
@@ -178,6 +184,9 @@ Result<traffic::RouteTable> compile_load_balancer(const Elbv2& elb, const std::s
     compiled.name = fmt::format("{}:{}", listener->protocol, listener->port);
     compiled.port = listener->port;
     compiled.dialect = traffic::Dialect::Alb;
+    compiled.desync = desync_mode(*balancer);
+    compiled.drop_invalid_headers =
+        balancer->attributes.at("routing.http.drop_invalid_header_fields.enabled") == "true";
     for (const ElbRule* rule : elb.rules_of(listener->arn)) {
       for (traffic::Route& route : compile_rule(elb, *balancer, *rule)) {
         compiled.routes.push_back(std::move(route));

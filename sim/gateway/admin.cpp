@@ -9,6 +9,8 @@
 namespace coalmine::gateway {
 namespace {
 
+constexpr std::string_view kDesyncClasses[] = {"compliant", "acceptable", "ambiguous", "severe"};
+
 std::string label(const std::string& text) {
   return text.empty() ? "-" : text;
 }
@@ -28,6 +30,9 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "downstream_cx_active", l.connections_active);
     out.emplace_back(base + "downstream_rq_total", l.requests);
     out.emplace_back(base + "downstream_rq_malformed", l.malformed);
+    for (std::size_t i = 1; i < l.desync.size(); ++i) {
+      out.emplace_back(fmt::format("{}desync.{}", base, kDesyncClasses[i]), l.desync[i]);
+    }
     out.emplace_back(base + "downstream_cx_shed", l.connections_shed);
     out.emplace_back(base + "downstream_cx_overflow", l.connections_refused);
     out.emplace_back(base + "downstream_cx_http2_refused", l.http2_refused);
@@ -162,6 +167,16 @@ std::string prometheus_text(const GatewayStats& stats) {
   };
   of_listeners("coalmine_malformed_total", "Requests refused for what they were.",
                [](const ListenerStats& l) { return l.malformed; });
+  out +=
+      "# HELP coalmine_non_compliant_total Requests to ALB listeners by desync class.\n"
+      "# TYPE coalmine_non_compliant_total counter\n";
+  for (const auto& [name, l] : stats.listeners) {
+    for (std::size_t i = 1; i < l.desync.size(); ++i) {
+      if (l.desync[i] == 0) continue;
+      out += fmt::format("coalmine_non_compliant_total{{listener=\"{}\",class=\"{}\"}} {}\n",
+                         escaped(name), kDesyncClasses[i], l.desync[i]);
+    }
+  }
   of_listeners("coalmine_connections_total", "Client connections taken.",
                [](const ListenerStats& l) { return l.connections_total; });
   of_listeners("coalmine_connections_shed_total", "Idle connections closed to make room.",

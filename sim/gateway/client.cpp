@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "sim/gateway/desync.h"
 #include "sim/gateway/worker_types.h"
 
 namespace coalmine::gateway {
@@ -208,7 +209,11 @@ void Worker::process(Client* c, char* bytes, std::size_t size) {
       used = feed_body(c, bytes, size);
     } else {
       leave_idle(c);
-      const Parsed parsed = parse_request({bytes, size}, c->scan, request_);
+      Parsed parsed = parse_request({bytes, size}, c->scan, request_);
+      c->isolate = false;
+      if (c->slot->dialect == traffic::Dialect::Alb && parsed.length > 0) {
+        parsed = judge(c, {bytes, parsed.length}, parsed);
+      }
       if (parsed.state == Parsed::State::Incomplete) {
         stash(c, {bytes, size});
         if (c->timer != Client::Timer::Head) {
@@ -240,6 +245,36 @@ void Worker::process(Client* c, char* bytes, std::size_t size) {
   }
 }
 
+// An ALB's view of a whole head: the parser's verdict stands, unless the mode lets it pass tidied
+// or is stricter.
+Parsed Worker::judge(Client* c, std::string_view head, Parsed strict) {
+  const bool taken = strict.state == Parsed::State::Done;
+  Parsed parsed = strict;
+  if (!taken || may_deviate(head, request_)) {
+    const DesyncVerdict verdict = judge_head(head, tidied_);
+    ++c->slot->stats->desync[static_cast<std::size_t>(verdict.tier)];
+    const DesyncAction action = desync_action(verdict.tier, c->slot->desync);
+    if (action == DesyncAction::Refuse) {
+      return {Parsed::State::Bad, head.size(), 400, verdict.reason};
+    }
+    if (!taken && verdict.tier != DesyncClass::Compliant) {
+      HeadScan scan;
+      parsed = parse_request(tidied_, scan, request_);
+      if (parsed.state != Parsed::State::Done) return strict;
+      parsed.length = head.size();
+      // HTTP/1.0 with chunks is tidied as 1.1, but its client cannot read chunks
+      if (head.substr(0, head.find("\r\n", 2)).find("HTTP/1.0") != std::string_view::npos) {
+        request_.minor = 0;
+      }
+    }
+    c->isolate = action == DesyncAction::Isolate;
+  }
+  if (parsed.state == Parsed::State::Done && c->slot->drop_invalid_headers) {
+    std::erase_if(request_.fields, [](const auto& f) { return !is_valid_alb_field(f.name); });
+  }
+  return parsed;
+}
+
 std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
   const RequestHead& head = request_;
   Slot& slot = *c->slot;
@@ -248,7 +283,7 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
   c->minor = head.minor;
   c->to_head = head.method == "HEAD";
   c->idempotent = is_idempotent(head.method);
-  c->keep_alive = head.keep_alive && !draining_ && slot.listener != nullptr;
+  c->keep_alive = head.keep_alive && !draining_ && slot.listener != nullptr && !c->isolate;
   c->body = head.framing;
   c->request_whole = head.framing.kind == BodyKind::None ||
                      (head.framing.kind == BodyKind::Length && head.framing.length == 0);

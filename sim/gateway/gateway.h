@@ -6,6 +6,7 @@
 // between two turns of its loop: requests in flight finish on the one they started with.
 //
 //   http1.h          strict parsing of heads and chunked bodies (pure)
+//   desync.h         requests that can be read in two ways, as an ALB judges them (pure)
 //   heads.h          what is added to and taken from heads; our own answers (pure)
 //   timer_wheel.h    one lazy timer per connection (pure)
 //   worker.h         the loop; client.cpp and upstream.cpp are the two sides of an exchange,

@@ -56,6 +56,7 @@ void ListenerStats::merge(const ListenerStats& other) {
   connections_active += other.connections_active;
   requests += other.requests;
   malformed += other.malformed;
+  for (std::size_t i = 0; i < desync.size(); ++i) desync[i] += other.desync[i];
   connections_shed += other.connections_shed;
   connections_refused += other.connections_refused;
   http2_refused += other.http2_refused;

@@ -87,6 +87,8 @@ struct ListenerStats {
   std::uint64_t connections_active = 0;
   std::uint64_t requests = 0;
   std::uint64_t malformed = 0;
+  /// Requests that were looked at twice, by class: compliant, acceptable, ambiguous, severe.
+  std::array<std::uint64_t, 4> desync{};
   std::uint64_t connections_shed = 0;     ///< idle ones that made room for new ones
   std::uint64_t connections_refused = 0;  ///< new ones for which there was none
   std::uint64_t http2_refused = 0;        ///< connections that began with HTTP/2; malformed, too

@@ -280,7 +280,7 @@ bool Worker::response_head(Upstream* u, std::string_view early) {
   c->response_started = true;
   c->status = head.status;
   u->in_body = true;
-  u->keep_alive = head.keep_alive;
+  u->keep_alive = head.keep_alive && !c->isolate;
   u->body = head.framing;
   if (head.framing.kind == BodyKind::Chunked) u->chunks = std::make_unique<ChunkDecoder>();
   u->to_client = head.framing.kind == BodyKind::UntilClose ? BodyKind::Chunked : head.framing.kind;

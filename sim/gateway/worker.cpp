@@ -298,6 +298,8 @@ void Worker::adopt(std::shared_ptr<const traffic::RouteIndex> index,
       const auto found = tls.find(port);
       slot->tls = found == tls.end() ? nullptr : found->second;
       slot->tls_permissive = listener.tls && listener.tls->permissive;
+      slot->desync = listener.desync;
+      slot->drop_invalid_headers = listener.drop_invalid_headers;
       name_slot(*slot, listener.name.empty() ? fmt::format(":{}", slot->port) : listener.name);
     } else if (slot->fd >= 0) {
       close_listener(*slot);

@@ -121,6 +121,7 @@ class Worker {
   void end_writing(Client* c);
   void process(Client* c, char* bytes, std::size_t size);
   void stash(Client* c, std::string_view bytes);
+  Parsed judge(Client* c, std::string_view head, Parsed strict);
   /// Starts the request in request_; returns how much of the bytes behind its head was used.
   std::size_t begin(Client* c, char* rest, std::size_t rest_size);
   void forward(Client* c, const traffic::Decision& decision, std::string_view original_path);
@@ -257,6 +258,7 @@ class Worker {
   std::string rewrite_scratch_;
   std::string head_out_;
   std::string tls_out_;
+  std::string tidied_;  // a head, as it may be read
   std::vector<traffic::HeaderView> views_;
   int spare_fd_ = -1;  ///< given up to refuse a connection when descriptors run out
 

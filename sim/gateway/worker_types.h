@@ -38,6 +38,8 @@ struct Worker::Slot : Connection {
   traffic::Protocol protocol = traffic::Protocol::Http;
   std::shared_ptr<const TlsContext> tls;  ///< null: plain text
   bool tls_permissive = false;
+  traffic::DesyncMode desync = traffic::DesyncMode::Defensive;
+  bool drop_invalid_headers = false;
   std::string name;
   ListenerStats* stats = nullptr;
   TargetStats* untargeted = nullptr;  ///< of requests that are answered before a pick
@@ -137,6 +139,7 @@ struct Worker::Client : Connection {
   bool mirrored = false;  ///< nobody's: a copy whose answer is thrown away
   bool idle = false;      ///< in the list of those between two requests
   bool refused = false;   ///< there was no room for it
+  bool isolate = false;   ///< neither connection may serve another request
   int minor = 1;
   int retries = 0;
   Slot* slot = nullptr;

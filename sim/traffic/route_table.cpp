@@ -177,6 +177,11 @@ Status validate(const RouteTable& table) {
       return error("{}.port: {} is used by an earlier listener", here, listener.port);
     }
     TRY_STATUS(check_routes(listener.routes, listener.dialect, 0, here + ".routes"));
+    const bool of_an_alb =
+        listener.desync != DesyncMode::Defensive || listener.drop_invalid_headers;
+    if (of_an_alb && listener.dialect != Dialect::Alb) {
+      return error("{}: desync and drop_invalid_headers are options of the alb dialect", here);
+    }
     if (listener.tls && (listener.tls->certificate.empty() || listener.tls->key.empty())) {
       return error("{}.tls: needs a certificate and a key", here);
     }

@@ -177,6 +177,10 @@ inline bool Chain::operator==(const Chain& other) const {
 
 enum class Dialect { Envoy, Alb };  ///< whose local replies and header rules a listener follows
 
+/// What an ALB does with requests that can be read in more than one way (ALB user guide, desync
+/// mitigation mode).
+enum class DesyncMode { Defensive, Strictest, Monitor };
+
 /// TLS that a listener speaks. Files are read by the gateway, when it takes the table.
 struct ListenerTls {
   std::string certificate;  ///< file with the certificate and its chain (PEM)
@@ -196,8 +200,11 @@ struct Listener {
   std::vector<Route> routes;  ///< in the order they are tried; the first match wins
   Protocol protocol = Protocol::Http;
   std::optional<ListenerTls> tls;
-  std::uint64_t max_body_bytes =
-      0;  ///< of a request; beyond: 413. 0: no limit, bodies are streamed
+  /// Of a request body; beyond: 413. 0: no limit, for bodies are streamed.
+  std::uint64_t max_body_bytes = 0;
+  /// Of the Alb dialect; Envoy's reading is always the strict one.
+  DesyncMode desync = DesyncMode::Defensive;
+  bool drop_invalid_headers = false;  ///< of the Alb dialect: names other than [-A-Za-z0-9]+
   bool operator==(const Listener&) const = default;
 };
 

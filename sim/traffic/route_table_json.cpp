@@ -14,6 +14,10 @@ constexpr std::pair<std::string_view, Dialect> kDialects[] = {{"envoy", Dialect:
 constexpr std::pair<std::string_view, Protocol> kProtocols[] = {{"http", Protocol::Http},
                                                                 {"tcp", Protocol::Tcp}};
 constexpr std::uint64_t kMaxBodyLimit = 0x7fffffffffffffff;
+constexpr std::pair<std::string_view, DesyncMode> kDesyncModes[] = {
+    {"defensive", DesyncMode::Defensive},
+    {"strictest", DesyncMode::Strictest},
+    {"monitor", DesyncMode::Monitor}};
 constexpr std::pair<std::string_view, bool> kTlsModes[] = {{"strict", false}, {"permissive", true}};
 constexpr std::pair<std::string_view, Selection> kSelections[] = {{"random", Selection::Random},
                                                                   {"exact", Selection::Exact}};
@@ -281,6 +285,8 @@ Result<Listener> read_listener(const Json& json, const std::string& path) {
     TRY_STATUS(inner.done());
   }
   TRY_STATUS(reader.read("max_body", out.max_body_bytes, 0, kMaxBodyLimit));
+  TRY_STATUS(reader.read("desync", out.desync, kDesyncModes));
+  TRY_STATUS(reader.read("drop_invalid_headers", out.drop_invalid_headers));
   TRY(out.routes, read_routes(reader, 0));
   TRY_STATUS(reader.done());
   return out;
@@ -430,6 +436,10 @@ Json to_json(const RouteTable& table) {
       if (listener.tls->permissive) item["tls"]["mode"] = name_of(true, kTlsModes);
     }
     if (listener.max_body_bytes != 0) item["max_body"] = listener.max_body_bytes;
+    if (listener.desync != DesyncMode::Defensive) {
+      item["desync"] = name_of(listener.desync, kDesyncModes);
+    }
+    if (listener.drop_invalid_headers) item["drop_invalid_headers"] = true;
     listeners.push_back(std::move(item));
   }
   Json out = {{"listeners", std::move(listeners)}};

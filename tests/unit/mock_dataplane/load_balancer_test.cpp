@@ -122,6 +122,19 @@ TEST_F(CompileLoadBalancer, OtherActionsAndStickinessSurvive) {
   EXPECT_EQ(forward_of(got.listeners[2].routes[0]).stickiness.duration, 60s);
 }
 
+TEST_F(CompileLoadBalancer, DesyncModeAndInvalidFieldsAreOptionsOfEveryListener) {
+  listener(web, weighted(blue, 99, green, 1));
+  EXPECT_EQ(table().listeners[0].desync, traffic::DesyncMode::Defensive);
+  EXPECT_FALSE(table().listeners[0].drop_invalid_headers);
+  ok("ModifyLoadBalancerAttributes",
+     {{"LoadBalancerArn", web},
+      {"Attributes",
+       {{{"Key", "routing.http.desync_mitigation_mode"}, {"Value", "strictest"}},
+        {{"Key", "routing.http.drop_invalid_header_fields.enabled"}, {"Value", "true"}}}}});
+  EXPECT_EQ(table().listeners[0].desync, traffic::DesyncMode::Strictest);
+  EXPECT_TRUE(table().listeners[0].drop_invalid_headers);
+}
+
 TEST_F(CompileLoadBalancer, UnknownNamesListTheKnownOnes) {
   const auto got = compile_load_balancer(elb, "nope", 1);
   ASSERT_FALSE(got);

@@ -81,6 +81,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "mirror.target.instances[0].address: \"x\" is not an IPv4 address"},
         BadCase{"MaxBody", table_with(R"({"targets":[{"name":"a"}],"max_body":-1})"),
                 "max_body: is -1, allowed is a whole number from 0 to"},
+        BadCase{"DesyncMode", R"({"listeners":[{"port":1,"dialect":"alb","desync":"lax"}]})",
+                "listeners[0].desync: is \"lax\", allowed is \"defensive\", \"strictest\", "
+                "\"monitor\""},
+        BadCase{"DesyncOfEnvoy", R"({"listeners":[{"port":1,"desync":"monitor"}]})",
+                "listeners[0]: desync and drop_invalid_headers are options of the alb dialect"},
         BadCase{"TlsWithoutKey", R"({"listeners":[{"port":1,"tls":{"certificate":"c"}}]})",
                 "listeners[0].tls: needs a certificate and a key"},
         BadCase{"TlsMode",
@@ -170,6 +175,10 @@ class Maker {
       listener.routes = routes(0);
       if (random_.below(3) == 0) listener.tls = {"c" + word(), "k" + word(), random_.below(2) == 0};
       if (random_.below(3) == 0) listener.max_body_bytes = random_.below(1000);
+      if (listener.dialect == Dialect::Alb) {
+        listener.desync = static_cast<DesyncMode>(random_.below(3));
+        listener.drop_invalid_headers = random_.below(2) == 0;
+      }
       out.listeners.push_back(std::move(listener));
     }
     return out;
