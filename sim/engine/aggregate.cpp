@@ -25,7 +25,7 @@ Aggregate::Aggregate(const Regime& regime, const std::vector<Duration>& limits,
   for (const SegmentRegime& segment : regime.segments) {
     cells_.emplace_back();
     for (std::size_t k = 0; k < segment.targets; ++k) {
-      Cell cell{segment.version[k], segment.behaviour[k].delays, nullptr, {}, 0};
+      Cell cell{segment.version[k], segment.behaviour[k].delays, nullptr, {}, 0, {}};
       const VersionRegime& version = regime.versions[cell.version];
       if (segment.up[k]) {
         CHECK(!version.ordered);
@@ -108,7 +108,13 @@ void Aggregate::serve(std::size_t segment, std::size_t target, std::uint64_t n, 
     const auto below = static_cast<double>(failure.below);
     if (below <= before) continue;
     const std::uint64_t k = random.binomial(n, std::min(1.0, (below - before) / (kTwo32 - before)));
-    end(failure.ending, k);
+    if (regime_.segments[segment].retrying.again(failure.ending, failure.status, 0)) {
+      for (std::uint64_t i = 0; i < k; ++i) {
+        count(try_again(segment, target, failure, random, meter), 1);
+      }
+    } else {
+      end(failure.ending, k);
+    }
     n -= k;
     before = below;
   }
@@ -122,6 +128,34 @@ void Aggregate::serve(std::size_t segment, std::size_t target, std::uint64_t n, 
   }
 }
 
+/// One request whose first attempt failed so. They are few where anything else than counts is
+/// worth while, so each is played out.
+world::Ending Aggregate::try_again(std::size_t segment, std::size_t target,
+                                   const Behaviour::Failure& first, Random& random, Meter& meter) {
+  const SegmentRegime& regime = regime_.segments[segment];
+  Cell& cell = cells_[segment][target];
+  const LatencyTable& table = *regime_.versions[cell.version].latency;
+  Duration spent{};
+  if (has_answer(first.ending)) {
+    spent = table.sample(random.next(), random);
+    for (const Behaviour::Delay& delay : cell.delays) {
+      const std::uint64_t chance = random.next();
+      if ((chance >> 32) < delay.below) spent += delay.table->sample(chance, random);
+    }
+  }
+  Tried tried{first.ending, spent};
+  if (spent < kRequestTimeout) {
+    ++meter.retries;
+    spent += traffic::retry_backoff(1, random.uniform());
+    tried = make_attempts(regime, target, table, random.next(), spent, 1, random, meter.retries);
+  }
+  if (!has_answer(tried.ending)) return tried.ending;
+  if (tried.latency > kRequestTimeout) tried = {world::Ending::Timeout, kRequestTimeout};
+  meter.other.add(tried.latency);
+  cell.retried.add(tried.latency);
+  return tried.ending;
+}
+
 void Aggregate::settle(Random& random, std::vector<Histogram>& latency) {
   for (std::size_t i = 0; i < cells_.size(); ++i) {
     for (std::size_t k = 0; k < cells_[i].size(); ++k) {
@@ -130,6 +164,8 @@ void Aggregate::settle(Random& random, std::vector<Histogram>& latency) {
       Histogram& histogram = latency[cell.version];
       cell.classes->fill(cell.counts, random, histogram);
       if (cell.late > 0) histogram.add(kRequestTimeout, cell.late);
+      histogram.merge(cell.retried);
+      cell.retried.clear();
       cell.counts.clear();
       cell.late = 0;
     }

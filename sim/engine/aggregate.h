@@ -35,9 +35,12 @@ class Aggregate {
     std::shared_ptr<const LatencyClasses> classes;  ///< null: the target is not up
     std::vector<std::uint64_t> counts;              ///< answered requests by class, so far
     std::uint64_t late = 0;                         ///< those that the gateway gave up on
+    Histogram retried;                              ///< of requests that took several attempts
   };
   void serve(std::size_t segment, std::size_t target, std::uint64_t n, Random& random,
              Meter& meter);
+  world::Ending try_again(std::size_t segment, std::size_t target, const Behaviour::Failure& first,
+                          Random& random, Meter& meter);
 
   std::shared_ptr<const LatencyClasses> find_classes(const Cell& like) const;
 

@@ -44,6 +44,15 @@ world::Ending ending_of(const faults::Outcome& outcome) {
   CHECK_FAILED("no such effect");
 }
 
+bool Retrying::again(world::Ending ending, int status, int done) const {
+  using Kind = traffic::AttemptOutcome::Kind;
+  if (ending == world::Ending::Error) {
+    return traffic::should_retry(policy, on, {Kind::Response, status}, done);
+  }
+  return ending == world::Ending::Reset &&
+         traffic::should_retry(policy, on, {Kind::ResetBeforeHead, 0}, done);
+}
+
 bool remembers(const world::Fault& fault) {
   return fault.burst > 0 || fault.kind == world::FaultKind::Crash ||
          fault.kind == world::FaultKind::SlowStart || fault.kind == world::FaultKind::Leak;
@@ -64,8 +73,8 @@ Behaviour make_behaviour(const std::vector<world::Fault>& faults, const world::S
     }
     // Each fault is drawn by itself and the first failure wins.
     healthy *= 1 - below.share;
-    behaviour.failures.push_back(
-        {share_of_two32(1 - healthy), ending_of(when_it_strikes(below, segment))});
+    const faults::Outcome outcome = when_it_strikes(below, segment);
+    behaviour.failures.push_back({share_of_two32(1 - healthy), ending_of(outcome), outcome.status});
     behaviour.failure_below = behaviour.failures.back().below;
   }
   return behaviour;

@@ -8,6 +8,7 @@
 #include "sim/engine/latency_table.h"
 #include "sim/engine/world/world.h"
 #include "sim/traffic/faults/fault.h"
+#include "sim/traffic/retry.h"
 
 namespace coalmine::engine {
 
@@ -17,6 +18,7 @@ struct Behaviour {
   struct Failure {
     std::uint64_t below = 0;  ///< of 2^32, cumulative
     world::Ending ending = world::Ending::Error;
+    int status = 0;  ///< of an Error
   };
   std::vector<Failure> failures;
   std::uint64_t failure_below = 0;  ///< the last one's bound; 0: never fails
@@ -26,12 +28,12 @@ struct Behaviour {
   };
   std::vector<Delay> delays;
 
-  /// The ending that 32 random bits choose.
-  world::Ending choose_ending(std::uint64_t chance) const {
+  /// The failure that 32 random bits choose; null: none.
+  const Failure* choose_failure(std::uint64_t chance) const {
     for (const Failure& failure : failures) {
-      if (chance < failure.below) return failure.ending;
+      if (chance < failure.below) return &failure;
     }
-    return world::Ending::Ok;
+    return nullptr;
   }
 };
 
@@ -48,6 +50,15 @@ struct SegmentFacts {
 /// The faults' chances for such requests; those that remember must not be among them.
 Behaviour make_behaviour(const std::vector<world::Fault>& faults, const world::Spec& spec,
                          const SegmentFacts& segment);
+
+/// When the gateway makes an attempt again (sim/traffic/retry.h).
+struct Retrying {
+  traffic::RetryPolicy policy;
+  traffic::RetryConditions on;
+  /// After an attempt that ended so, with `done` retries behind it. What has run into the whole
+  /// request's timeout has no time for another; of a body that ends early the head is gone.
+  bool again(world::Ending ending, int status, int done) const;
+};
 
 /// How the user sees a request end that a fault decided about.
 world::Ending ending_of(const faults::Outcome& outcome);

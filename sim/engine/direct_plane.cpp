@@ -5,8 +5,10 @@
 #include <set>
 
 #include "sim/engine/fidelity.h"
+#include "sim/engine/kernel.h"
 #include "sim/rollout/analysis/analysis.h"
 #include "sim/rollout/weights.h"
+#include "sim/traffic/retry.h"
 
 namespace coalmine::engine {
 namespace {
@@ -45,6 +47,7 @@ class DirectPlane : public ControlPlane,
       }
       forward.targets.push_back(std::move(target));
     }
+    forward.retry = retries();
     traffic::Route route;
     route.name = "app-route";
     route.action = std::move(forward);
@@ -105,6 +108,12 @@ class DirectPlane : public ControlPlane,
   }
 
  private:
+  traffic::RetryPolicy retries() const {
+    if (spec_.plan.traffic == rollout::TrafficApi::Alb) return {};
+    if (!spec_.platform.retries) return traffic::app_mesh_default_retries();
+    return {spec_.platform.retries->on, spec_.platform.retries->max, kRequestTimeout};
+  }
+
   const VersionMetrics& metrics_of(const PeriodMetrics& period, const std::string& version) const {
     return period.versions[world::version_index(spec_, version).value_or(0)];
   }

@@ -13,23 +13,6 @@ constexpr std::uint64_t chance_bits(std::uint64_t draw) {
   return (draw >> LatencyTable::kBits) & 0xffffffff;
 }
 
-/// One request with everything that the fast loop leaves out.
-void serve(const Behaviour& behaviour, const LatencyTable& table, std::uint64_t draw,
-           std::size_t segment, Random& random, Meter& meter) {
-  const world::Ending ending = behaviour.choose_ending(chance_bits(draw));
-  meter.begin(segment);
-  if (!has_answer(ending)) {
-    meter.end(ending, Duration{}, segment);
-    return;
-  }
-  Duration latency = table.sample(draw, random);
-  for (const Behaviour::Delay& delay : behaviour.delays) {
-    const std::uint64_t chance = random.next();
-    if ((chance >> 32) < delay.below) latency += delay.table->sample(chance, random);
-  }
-  meter.end(ending, latency, segment);
-}
-
 std::size_t target_of(const SegmentRegime& segment, std::uint64_t draw) {
   std::size_t target = 0;
   for (std::size_t k = 0; k + 1 < segment.targets; ++k) target += draw >= segment.edges[k] ? 1 : 0;
@@ -77,7 +60,11 @@ void generate_segment(const Regime& regime, std::size_t index, std::uint64_t cou
     } else if (regime.versions[v].ordered) {
       ++ordered[v][index];
     } else {
-      serve(segment.behaviour[target], *regime.versions[v].latency, draw, index, local, meters[v]);
+      Meter& meter = meters[v];
+      meter.begin(index);
+      const Tried tried = make_attempts(segment, target, *regime.versions[v].latency, draw,
+                                        Duration{}, 0, local, meter.retries);
+      meter.end(tried.ending, tried.latency, index);
     }
   }
   random = local;
@@ -92,6 +79,31 @@ void generate_segment(const Regime& regime, std::size_t index, std::uint64_t cou
 }
 
 }  // namespace
+
+Tried make_attempts(const SegmentRegime& segment, std::size_t target, const LatencyTable& table,
+                    std::uint64_t draw, Duration spent, int done, Random& random,
+                    std::uint64_t& retries) {
+  const Behaviour& behaviour = segment.behaviour[target];
+  while (true) {
+    const Behaviour::Failure* failure = behaviour.choose_failure(chance_bits(draw));
+    const world::Ending ending = failure == nullptr ? world::Ending::Ok : failure->ending;
+    Duration latency{};
+    if (has_answer(ending)) {
+      latency = table.sample(draw, random);
+      for (const Behaviour::Delay& delay : behaviour.delays) {
+        const std::uint64_t chance = random.next();
+        if ((chance >> 32) < delay.below) latency += delay.table->sample(chance, random);
+      }
+    }
+    const bool again = failure != nullptr && spent + latency < kRequestTimeout &&
+                       segment.retrying.again(ending, failure->status, done);
+    if (!again) return {ending, has_answer(ending) ? spent + latency : Duration{}};
+    ++done;
+    ++retries;
+    spent += latency + traffic::retry_backoff(done, random.uniform());
+    draw = random.next();
+  }
+}
 
 std::uint64_t edge_of(std::uint64_t cumulative, std::uint64_t total) {
   // floor(draw * total / 2^64) >= c  <=>  draw >= ceil(c * 2^64 / total)
@@ -122,6 +134,7 @@ void Meter::clear() {
   endings.fill(0);
   fast_requests = 0;
   dropped = 0;
+  retries = 0;
   other.clear();
   std::fill(segments.begin(), segments.end(), SegmentMeter{});
 }

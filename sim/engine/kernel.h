@@ -41,7 +41,19 @@ struct SegmentRegime {
   std::array<std::size_t, kMaxTargets> version{};  ///< index in Spec::versions
   std::array<bool, kMaxTargets> up{};              ///< whether the target has an instance
   std::array<Behaviour, kMaxTargets> behaviour;
+  Retrying retrying;
 };
+
+/// How a request ended for its user, with all its attempts.
+struct Tried {
+  world::Ending ending = world::Ending::Ok;
+  Duration latency{};  ///< if there was an answer
+};
+/// Makes attempts at a target until one is not made again. `draw`: decides the first of them;
+/// `spent` by the `done` ones before. Adds to `retries`.
+Tried make_attempts(const SegmentRegime& segment, std::size_t target, const LatencyTable& table,
+                    std::uint64_t draw, Duration spent, int done, Random& random,
+                    std::uint64_t& retries);
 
 /// Smallest 64-bit draw that scale_draw(draw, total) maps to `cumulative` or more.
 std::uint64_t edge_of(std::uint64_t cumulative, std::uint64_t total);
@@ -71,6 +83,7 @@ struct Meter {
   std::uint64_t fast_requests = 0;  ///< begun and answered well at once
   /// Picked this version and found no task of it: the gateway answered 503. Not in `requests`.
   std::uint64_t dropped = 0;
+  std::uint64_t retries = 0;  ///< attempts beyond the first of each request
   /// The same by latency part, since the run began: clearing 16 KB a period costs more than the
   /// period's requests, and most runs read latencies only at the end.
   std::array<std::uint32_t, LatencyTable::kSize> fast{};

@@ -127,6 +127,7 @@ void Ledger::count_up() {
   for (std::size_t v = 0; v < period_.size(); ++v) {
     Meter& meter = period_[v];
     world::VersionRecord& total = record.versions[v];
+    total.retries += meter.retries;
     total.requests += meter.total();
     for (std::size_t e = 0; e < world::kEndings; ++e) total.endings[e] += meter.endings[e];
     total.endings[static_cast<std::size_t>(Ending::Ok)] += meter.fast_requests;

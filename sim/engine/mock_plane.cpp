@@ -92,6 +92,10 @@ class MockPlane : public ControlPlane {
     lab::ProvisionSettings settings;
     settings.names = names_;
     settings.tasks = false;
+    if (spec_.platform.retries) {
+      settings.retries =
+          lab::ProvisionSettings::Retries{spec_.platform.retries->max, spec_.platform.retries->on};
+    }
     settings.load_balancer = spec_.plan.traffic == rollout::TrafficApi::Alb;
     settings.versions = {{spec_.plan.stable, 1}, {spec_.plan.canary, 1}};
     TRY_STATUS(lab::provision(client_, settings, clock_));

@@ -56,6 +56,7 @@ void forward(const world::Spec& spec, const RegimeInputs& inputs,
       segment.behaviour[k] = make_behaviour(inputs.faults[*v], spec, segment.facts);
     }
   }
+  segment.retrying = {forward.forward->retry, forward.retry_on};
   segment.refused = false;
 }
 

@@ -78,7 +78,8 @@ TaskPool::Task* TaskPool::next_task(TimePoint now) {
 }
 
 void TaskPool::serve(const faults::RequestFacts& request, std::size_t segment, TimePoint now,
-                     Random& random, Meter& meter, std::uint64_t& dropped) {
+                     Random& random, Meter& meter, std::uint64_t& dropped,
+                     const Retrying& retrying) {
   Task* task = next_task(now);
   if (task == nullptr) {
     ++dropped;
@@ -86,33 +87,48 @@ void TaskPool::serve(const faults::RequestFacts& request, std::size_t segment, T
     return;
   }
   meter.begin(segment);
-  TimePoint begin = std::max(now, task->next_begin);
-  if (!task->slots.empty()) begin = std::max(begin, task->slots.front());
-  // Who would wait longer than the gateway does has gone before his turn comes.
-  if (begin - now > kRequestTimeout) return meter.end(world::Ending::Timeout, {}, segment);
-  if (limits_.queue) {
-    while (!task->waiting.empty() && task->waiting.front() <= now) task->waiting.pop_front();
-    if (begin > now) {
-      if (task->waiting.size() >= static_cast<std::size_t>(*limits_.queue)) {
-        return meter.end(world::Ending::Error, Duration{}, segment);
-      }
-      task->waiting.push_back(begin);
+  Duration spent{};
+  for (int done = 0;;) {
+    const Attempt one = attempt(*task, request, now, spent, random, meter);
+    const Duration latency = spent + one.latency;
+    if (latency >= kRequestTimeout || !retrying.again(one.ending, one.status, done)) {
+      if (!one.ends) return meter.end(one.ending, latency, segment);
+      task->in_flight.push_back({*one.ends, one.ending, latency, segment});
+      return;
     }
+    task = next_task(now);
+    if (task == nullptr) return meter.end(one.ending, latency, segment);  // nobody else is there
+    ++done;
+    ++meter.retries;
+    spent = latency + traffic::retry_backoff(done, random.uniform());
   }
-  work(*task, static_cast<std::size_t>(task - tasks_.data()), request, segment, now, begin, random,
-       meter);
 }
 
-void TaskPool::work(Task& task, std::size_t index, const faults::RequestFacts& request,
-                    std::size_t segment, TimePoint now, TimePoint begin, Random& random,
-                    Meter& meter) {
+TaskPool::Attempt TaskPool::attempt(Task& task, const faults::RequestFacts& request, TimePoint now,
+                                    Duration spent, Random& random, Meter& meter) {
+  TimePoint begin = std::max(now, task.next_begin);
+  if (!task.slots.empty()) begin = std::max(begin, task.slots.front());
+  // Who would wait longer than the gateway does has gone before his turn comes.
+  if (begin - now + spent > kRequestTimeout) return {world::Ending::Timeout, {}, 0, {}};
+  if (limits_.queue) {
+    while (!task.waiting.empty() && task.waiting.front() <= now) task.waiting.pop_front();
+    if (begin > now) {
+      if (task.waiting.size() >= static_cast<std::size_t>(*limits_.queue)) {
+        return {world::Ending::Error, {}, 503, {}};
+      }
+      task.waiting.push_back(begin);
+    }
+  }
   if (limits_.spacing > Duration{}) task.next_begin = begin + limits_.spacing;
   faults::Outcome outcome;
   if (!task.faults.empty()) outcome = task.faults.decide(request, begin, random);
-  if (outcome.effect == faults::Effect::Crash) return crash(task, index, segment, begin, meter);
+  if (outcome.effect == faults::Effect::Crash) {
+    crash(task, begin, meter);
+    return {world::Ending::Reset, {}, 0, {}};
+  }
   Duration busy = outcome.delay;
   if (outcome.effect == faults::Effect::Hang) {
-    busy = kRequestTimeout - (begin - now);  // then the gateway hangs up
+    busy = kRequestTimeout - (begin - now) - spent;  // then the gateway hangs up
   } else if (outcome.effect != faults::Effect::Reset) {
     busy += latency_->sample(random.next(), random);
   }
@@ -122,21 +138,16 @@ void TaskPool::work(Task& task, std::size_t index, const faults::RequestFacts& r
     task.slots.back() = end;
     std::push_heap(task.slots.begin(), task.slots.end(), std::greater<>{});
   }
-  const world::Ending ending = ending_of(outcome);
-  if (may_crash_) {
-    task.in_flight.push_back({end, ending, end - now, segment});
-  } else {
-    meter.end(ending, end - now, segment);
-  }
+  return {ending_of(outcome), end - now, outcome.status,
+          may_crash_ ? std::optional(end) : std::nullopt};
 }
 
 /// The request that it happens to and all that are still being worked on lose their connection.
-void TaskPool::crash(Task& task, std::size_t index, std::size_t segment, TimePoint at,
-                     Meter& meter) {
+void TaskPool::crash(Task& task, TimePoint at, Meter& meter) {
   for (const InFlight& one : task.in_flight) {
     meter.end(one.end > at ? world::Ending::Reset : one.ending, one.latency, one.segment);
   }
-  meter.end(world::Ending::Reset, {}, segment);
+  const auto index = static_cast<std::size_t>(&task - tasks_.data());
   task = make_task(at + limits_.restart);
   crashes_.push_back({index, at, task.up_at});
 }
@@ -167,7 +178,8 @@ void TaskPool::play(const std::vector<SegmentRegime>& segments, std::vector<std:
   for (const double at : moments_) {
     const TimePoint now = begin + from_seconds(at * scale);
     const std::size_t segment = take_segment(counts, left--, random);
-    serve(segments[segment].facts.facts(), segment, now, random, meter, dropped);
+    serve(segments[segment].facts.facts(), segment, now, random, meter, dropped,
+          segments[segment].retrying);
   }
 }
 
@@ -181,7 +193,8 @@ void TaskPool::play_evenly(const std::vector<SegmentRegime>& segments,
     if (random.below(beats - beat) >= left) continue;
     const TimePoint now = begin + from_seconds((static_cast<double>(beat) + 0.5) * gap);
     const std::size_t segment = take_segment(counts, left--, random);
-    serve(segments[segment].facts.facts(), segment, now, random, meter, dropped);
+    serve(segments[segment].facts.facts(), segment, now, random, meter, dropped,
+          segments[segment].retrying);
   }
 }
 

@@ -39,9 +39,11 @@ class TaskPool {
   std::size_t size() const { return tasks_.size(); }
   bool may_crash() const { return may_crash_; }
 
-  /// One request of a segment that arrives at `now`; times must not fall.
+  /// One request of a segment that arrives at `now`; times must not fall. Attempts that are made
+  /// again meet the tasks as they are at `now`, and add up in the request's latency; one that a
+  /// crash cuts short while another request caused it is not made again.
   void serve(const faults::RequestFacts& request, std::size_t segment, TimePoint now,
-             Random& random, Meter& meter, std::uint64_t& dropped);
+             Random& random, Meter& meter, std::uint64_t& dropped, const Retrying& retrying = {});
   /// `counts[i]` requests of each segment at random moments of [begin, end).
   void play(const std::vector<SegmentRegime>& segments, std::vector<std::uint64_t> counts,
             TimePoint begin, TimePoint end, Random& random, Meter& meter, std::uint64_t& dropped);
@@ -78,10 +80,17 @@ class TaskPool {
     std::vector<InFlight> in_flight;  ///< only where a crash could still change their end
   };
   Task make_task(TimePoint up_at) const;
+  /// How one attempt ended, as its task decided when it began.
+  struct Attempt {
+    world::Ending ending = world::Ending::Ok;
+    Duration latency{};
+    int status = 0;
+    std::optional<TimePoint> ends;  ///< a crash before that could still change the ending
+  };
   Task* next_task(TimePoint now);
-  void work(Task& task, std::size_t index, const faults::RequestFacts& request, std::size_t segment,
-            TimePoint now, TimePoint begin, Random& random, Meter& meter);
-  void crash(Task& task, std::size_t index, std::size_t segment, TimePoint at, Meter& meter);
+  Attempt attempt(Task& task, const faults::RequestFacts& request, TimePoint now, Duration spent,
+                  Random& random, Meter& meter);
+  void crash(Task& task, TimePoint at, Meter& meter);
 
   Limits limits_;
   std::shared_ptr<const LatencyTable> latency_;

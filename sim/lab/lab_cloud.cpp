@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -24,6 +25,7 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
+constexpr int kAdminPort = 9901;  ///< of the gateway, as Envoy has it in App Mesh
 constexpr const char* kAccount = "000000000000";
 constexpr const char* kLogGroup = "/coalmine/lab";
 /// A port below 1024 would need a privilege.
@@ -266,6 +268,10 @@ class RunningCloud : public LabCloud {
     settings.port = kAppPort;
     settings.gateway_port = gateway_port_;
     settings.load_balancer = alb_;
+    if (spec_.platform.retries) {
+      settings.retries =
+          ProvisionSettings::Retries{spec_.platform.retries->max, spec_.platform.retries->on};
+    }
     settings.listener_port = kListenerPort;
     const Duration timeout = alb_ ? kAlbTimeout : kMeshTimeout;
     settings.request_timeout = from_seconds(to_seconds(timeout) / options_.speed);
@@ -340,6 +346,22 @@ class RunningCloud : public LabCloud {
     }
     TRY(const auto tasks, running_tasks(*client_, names_.cluster, names_.app + "-gateway"));
     return tasks.empty() ? std::string() : tasks.front().address;
+  }
+
+  /// From Envoy-like statistics: "cluster.…app-v2.upstream_rq_retry: 12".
+  Result<std::uint64_t> retries(const std::string& version) override {
+    if (alb_) return std::uint64_t{0};  // ALB makes no attempt again
+    TRY(const auto client, net::Client::open(fmt::format("http://{}:{}", host_, kAdminPort), {}));
+    net::Request request;
+    request.target = "/stats";
+    TRY(const net::Response response, client->send(request));
+    const std::string name = fmt::format(".{}.upstream_rq_retry: ", target(version));
+    std::uint64_t sum = 0;
+    for (std::size_t at = response.body.find(name); at != std::string::npos;
+         at = response.body.find(name, at + 1)) {
+      sum += std::strtoull(response.body.c_str() + at + name.size(), nullptr, 10);
+    }
+    return sum;
   }
 
   // --- while it runs ---------------------------------------------------------------------------

@@ -59,6 +59,8 @@ class LabCloud {
   virtual Status publish(const std::vector<SegmentCount>& counts) = 0;
   /// Sets weights as somebody who is not the rollout would.
   virtual Status set_weights_by_hand(const std::map<std::string, std::uint32_t>& weights) = 0;
+  /// Attempts that the gateway has made again at the version so far.
+  virtual Result<std::uint64_t> retries(const std::string& version) = 0;
   /// Changes how many tasks a version has.
   virtual Status scale(const std::string& version, int tasks) = 0;
   /// Refuses this share of the calls that shift traffic or read metrics, for coming too fast; the

@@ -223,6 +223,9 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
   std::this_thread::sleep_for(kPickLag);
   const Duration load_end = stage.now() - record.start;
   std::vector<Seen> seen = users.stop();
+  for (world::VersionRecord& version : record.versions) {
+    TRY(version.retries, cloud->retries(version.name));
+  }
   TRY(const rollout::Weights weights, cloud->traffic().current_weights());
   for (const auto& [name, weight] : weights) {
     record.final_weights[name] = static_cast<std::uint32_t>(weight);

@@ -63,12 +63,25 @@ class Provisioner {
     return Json::array({Json{{"portMapping", {{"port", port}, {"protocol", "http"}}}}});
   }
 
+  /// As long as a whole request may take, an attempt may: the API wants to be told.
+  static Json retry_policy(const ProvisionSettings::Retries& retries) {
+    Json policy = {{"maxRetries", retries.max},
+                   {"perRetryTimeout", {{"unit", "s"}, {"value", 15}}}};
+    if (retries.on.empty()) policy["httpRetryEvents"] = {"server-error"};
+    for (const std::string& event : retries.on) {
+      const bool tcp = event == "connection-error";
+      policy[tcp ? "tcpRetryEvents" : "httpRetryEvents"].push_back(event);
+    }
+    return policy;
+  }
+
   Json http_route(const Json& targets) const {
     Json route = {{"match", {{"prefix", "/"}}}, {"action", {{"weightedTargets", targets}}}};
     if (s_.request_timeout > Duration{}) {
       const auto ms = std::chrono::ceil<std::chrono::milliseconds>(s_.request_timeout);
       route["timeout"] = {{"perRequest", {{"unit", "ms"}, {"value", ms.count()}}}};
     }
+    if (s_.retries) route["retryPolicy"] = retry_policy(*s_.retries);
     return route;
   }
 

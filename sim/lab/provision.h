@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,13 @@ struct ProvisionSettings {
   int gateway_port = 9080;  ///< of the virtual gateway
   bool tasks = true;        ///< ECS services; false: only the mesh
   bool load_balancer = false;
-  int listener_port = 80;      ///< of the load balancer
+  int listener_port = 80;  ///< of the load balancer
+  /// Of the route: how often and on which of App Mesh's events; none: App Mesh's default.
+  struct Retries {
+    int max = 0;
+    std::vector<std::string> on;
+  };
+  std::optional<Retries> retries = {};
   Duration request_timeout{};  ///< of the route and the load balancer; zero: AWS's defaults
   /// Of the app's container, by version.
   std::map<std::string, std::map<std::string, std::string>> environment;

@@ -203,6 +203,10 @@ void check_alb(const Context& context) {
                            "write whole minutes, or leave it out for 1m",
                            period->text);
   }
+  if (const YamlNode* retries = child(child(given, "platform"), "retries")) {
+    context.reader.problem(*retries,
+                           "a load balancer makes no attempt again; retries are the mesh's");
+  }
   constexpr std::size_t kMaxName = 28;  // of 32, behind "app-"
   for (const auto& [name, version] : child(given, "versions")->pairs) {
     const bool plain = name.text.find_first_of("._") == std::string::npos;

@@ -124,8 +124,36 @@ Rule<VersionDraft> version_rule() {
       .rule();
 }
 
+Rule<world::Retries> retries_rule() {
+  using R = world::Retries;
+  // App Mesh's HttpRetryPolicy and TcpRetryPolicyEvents.
+  std::vector<std::pair<std::string, std::string>> events;
+  for (const char* event :
+       {"server-error", "gateway-error", "client-error", "stream-error", "connection-error"}) {
+    events.emplace_back(event, event);
+  }
+  return ObjectRule<R>(
+             "which failed attempts the mesh's gateway makes again before a user hears of them; "
+             "default: App Mesh's own, twice on a 503, a refused or a broken connection")
+      .add("max", true, integer_rule("so many further attempts; 0: none", 0, 25),
+           [](R& r, std::int64_t max) { r.max = static_cast<int>(max); })
+      .optional(
+          "on",
+          list_rule("App Mesh's retry events",
+                    word_rule<std::string>("server-error is any 5xx, gateway-error 502 to 504",
+                                           std::move(events)),
+                    1, 5),
+          &R::on)
+      .then([](const YamlNode& node, Reader& reader, R& retries) {
+        if (retries.max == 0 || !retries.on.empty()) return true;
+        return reader.problem(node, "\"on\" says what is tried again, as in [server-error]");
+      })
+      .rule();
+}
+
 Rule<world::Platform> platform_rule() {
-  return ObjectRule<world::Platform>("how fast the platform is")
+  return ObjectRule<world::Platform>("how fast and how patient the platform is")
+      .optional("retries", retries_rule(), &world::Platform::retries)
       .optional(
           "route-delay",
           duration_rule("from a weight change to its effect; default 0s", Duration{}, hours{1}),

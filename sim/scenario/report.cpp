@@ -125,6 +125,7 @@ Json metrics_json(const Scenario& scenario, const Record& record) {
                                       {"endings", endings},
                                       {"p50_s", to_seconds(version.latency.quantile(0.5))},
                                       {"p99_s", to_seconds(version.latency.quantile(0.99))}};
+    if (version.retries > 0) json["versions"][version.name]["retries"] = version.retries;
     for (std::size_t i = 0; i < version.segments.size(); ++i) {
       json["versions"][version.name]["segments"][scenario.spec.traffic.segments[i].name] = {
           {"requests", version.segments[i].requests}, {"failed", version.segments[i].failed}};
@@ -212,6 +213,19 @@ std::string segment_lines(const Scenario& scenario, const Record& record) {
   return text;
 }
 
+/// What users did not hear of, because the gateway tried again; empty where it never did.
+std::string retry_lines(const Record& record) {
+  std::string text;
+  for (const world::VersionRecord& version : record.versions) {
+    if (version.retries == 0) continue;
+    text +=
+        fmt::format("  {:<8}  {}: {} failed attempts were made again; users saw {} of {} fail\n",
+                    text.empty() ? "retries" : "", version.name, thousands(version.retries),
+                    thousands(version.failed()), thousands(version.requests));
+  }
+  return text;
+}
+
 std::size_t count_passed(const std::vector<RunResult>& results) {
   return static_cast<std::size_t>(
       std::count_if(results.begin(), results.end(), [](const RunResult& r) { return r.passed(); }));
@@ -265,6 +279,7 @@ std::string render_checks(const RunResult& result, bool color) {
   }
   if (result.fault) text += "  " + to_string(*result.fault) + "\n";
   if (result.record) text += segment_lines(*result.scenario, *result.record);
+  if (result.record) text += retry_lines(*result.record);
   if (result.record && !result.record->fidelity_reason.empty()) {
     text += fmt::format("  fidelity  {}: {}\n", result.record->fidelity,
                         result.record->fidelity_reason);

@@ -98,6 +98,10 @@ struct LatencyCheck {
   double quantile = 0.99;
   DurationBound bound;
 };
+/// Attempts that the gateway made again, of both versions: what users did not hear of.
+struct RetriesCheck {
+  CountBound bound;
+};
 struct RequestsCheck {
   CountBound bound;
 };
@@ -111,7 +115,7 @@ using CheckKind =
     std::variant<OutcomeCheck, FinalWeightsCheck, StatesCheck, BlastRadiusCheck, TimeToDetectCheck,
                  TimeToRollbackCheck, TimeToPromoteCheck, DroppedRequestsCheck, UserErrorRateCheck,
                  CanaryShareCheck, CanaryWeightCheck, WeightsSetCheck, LatencyCheck, RequestsCheck,
-                 DecisionCheck>;
+                 RetriesCheck, DecisionCheck>;
 
 struct Check {
   CheckKind what;

@@ -208,6 +208,10 @@ struct Judge {
     return count_result("requests", check.bound, total_requests(record), "requests");
   }
 
+  CheckResult operator()(const RetriesCheck& check) const {
+    return count_result("retries", check.bound, total_retries(record), "attempts");
+  }
+
   CheckResult operator()(const DecisionCheck& check) const {
     const auto in = [](const std::string& segment) {
       return segment.empty() ? "" : " in " + segment;
@@ -309,6 +313,12 @@ std::optional<Duration> time_to_rollback(const Record& record) {
 std::uint64_t total_requests(const Record& record) {
   std::uint64_t sum = record.dropped;
   for (const world::VersionRecord& version : record.versions) sum += version.requests;
+  return sum;
+}
+
+std::uint64_t total_retries(const Record& record) {
+  std::uint64_t sum = 0;
+  for (const world::VersionRecord& version : record.versions) sum += version.retries;
   return sum;
 }
 

@@ -40,6 +40,7 @@ double worst_error_rate(const world::Record& record, std::optional<Duration> win
 std::optional<Duration> time_to_detect(const world::Record& record);
 std::optional<Duration> time_to_rollback(const world::Record& record);
 std::uint64_t total_requests(const world::Record& record);
+std::uint64_t total_retries(const world::Record& record);
 std::uint64_t total_failed(const world::Record& record);
 const world::VersionRecord& canary_of(const world::Spec& spec, const world::Record& record);
 

@@ -330,6 +330,7 @@ Rule<Check> check_rule() {
       .add("weights-set", weights_set_rule())
       .add("latency", latency_check_rule())
       .add("requests", of_bound<RequestsCheck>(count_bound("all requests of the run")))
+      .add("retries", of_bound<RetriesCheck>(count_bound("attempts that the gateway made again")))
       .add("decision", decision_rule())
       .rule();
 }

@@ -53,13 +53,10 @@ std::optional<std::vector<Tally>> tallies_at(const Json& json, std::string_view 
 }
 
 Json version_json(const VersionRecord& version) {
-  Json json = {{"name", version.name},
-               {"requests", version.requests},
-               {"users", version.users},
-               {"endings", Json::object()},
-               {"segments", tallies_json(version.segments)},
-               {"latency_us", Json::array()},
-               {"latency_max_ns", version.latency.max().count()}};
+  Json json = {{"name", version.name},        {"requests", version.requests},
+               {"users", version.users},      {"retries", version.retries},
+               {"endings", Json::object()},   {"segments", tallies_json(version.segments)},
+               {"latency_us", Json::array()}, {"latency_max_ns", version.latency.max().count()}};
   for (std::size_t e = 0; e < kEndings; ++e) {
     if (version.endings[e] == 0) continue;
     json["endings"][std::string(to_string(static_cast<Ending>(e)))] = version.endings[e];
@@ -75,6 +72,7 @@ std::optional<VersionRecord> version_from(const Json& json) {
   version.name = get_string(json, "name");
   version.requests = count_at(json, "requests");
   version.users = count_at(json, "users");
+  version.retries = count_at(json, "retries");
   for (std::size_t e = 0; e < kEndings; ++e) {
     if (const Json* endings = find(json, "endings")) {
       version.endings[e] = count_at(*endings, to_string(static_cast<Ending>(e)));

@@ -128,8 +128,17 @@ struct Version {
   std::optional<int> queue;        ///< that may wait at one task, more get 503; none: unlimited
 };
 
+/// Which failed attempts the mesh's gateway makes again at the same version, before a user hears
+/// of them: App Mesh's HttpRetryPolicy.
+struct Retries {
+  int max = 0;
+  std::vector<std::string> on;  ///< server-error, gateway-error, client-error, stream-error,
+                                ///< connection-error
+};
+
 struct Platform {
-  Duration route_delay{};  ///< from a weight change to its effect in the gateway
+  std::optional<Retries> retries;  ///< none: App Mesh's default; a load balancer has none at all
+  Duration route_delay{};          ///< from a weight change to its effect in the gateway
   Duration metric_period = std::chrono::seconds{10};
   Duration metric_delay{};  ///< from the end of a period until its metrics can be read
   Percent metric_loss;      ///< of the periods, that are never written
@@ -260,7 +269,8 @@ struct VersionRecord {
   std::string name;
   std::uint64_t requests = 0;
   std::uint64_t endings[kEndings] = {};
-  std::uint64_t users = 0;  ///< distinct users served; counted for the canary only
+  std::uint64_t retries = 0;  ///< attempts beyond the first of each request
+  std::uint64_t users = 0;    ///< distinct users served; counted for the canary only
   /// By index in Traffic::segments; requests of the unnamed rest are in none of them.
   std::vector<Tally> segments;
   Histogram latency;  ///< as users saw it, answered requests only

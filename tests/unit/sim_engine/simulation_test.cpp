@@ -69,6 +69,98 @@ TEST(Simulation, ACrashAtATimeIsOneCrashOfEveryTask) {
   EXPECT_NEAR(static_cast<double>(record.dropped), 500, 120);
 }
 
+// --- retries -------------------------------------------------------------------------------------
+
+struct RetryCase {
+  const char* name;
+  world::Fault fault;
+  std::optional<world::Retries> retries;  ///< none: App Mesh's default
+  rollout::TrafficApi traffic;
+  bool in_order;         ///< played by the tasks
+  int further_attempts;  ///< that the fault is worth
+};
+
+class Retries : public testing::TestWithParam<RetryCase> {};
+
+/// A fault that strikes a fifth of the attempts, each anew.
+world::Fault fifth(world::FaultKind kind, int status = 500) {
+  world::Fault fault{kind};
+  fault.share = Percent{20};
+  fault.status = status;
+  return fault;
+}
+
+TEST_P(Retries, UsersSeeWhatIsLeftAndTestsSeeTheSame) {
+  const RetryCase& c = GetParam();
+  for (const bool aggregate : {false, true}) {
+    if (aggregate && c.in_order) continue;
+    world::Spec spec = half_and_half(minutes{30});
+    spec.plan.traffic = c.traffic;
+    spec.platform.metric_period = minutes{1};
+    spec.platform.retries = c.retries;
+    spec.versions[1].faults = {c.fault};
+    if (c.in_order) spec.versions[1].concurrency = 1000;
+    world::RunOptions options;
+    options.fidelity = aggregate ? world::Fidelity::Aggregate : world::Fidelity::Request;
+    for (const ControlPlaneMaker& maker :
+         {ControlPlaneMaker(make_direct_plane), ControlPlaneMaker(make_mock_plane)}) {
+      const auto record = simulate(spec, options, maker);
+      ASSERT_TRUE(record) << to_string(record.error());
+      const world::VersionRecord& v2 = record->versions[1];
+      const double n = static_cast<double>(v2.requests);
+      double left = 0.2, retries = 0;
+      for (int i = 0; i < c.further_attempts; ++i) {
+        retries += n * left;
+        left *= 0.2;
+      }
+      EXPECT_NEAR(static_cast<double>(v2.failed()), n * left, 5 * std::sqrt(n * left));
+      EXPECT_NEAR(static_cast<double>(v2.retries), retries, 6 * std::sqrt(retries));
+      // The tests count what users see: the gateway's metrics are of whole requests.
+      const auto& finished = record->timeline.back();
+      EXPECT_LE(finished.number("canary_errors"), static_cast<double>(v2.failed()));
+      EXPECT_GE(finished.number("canary_errors"), 0.8 * static_cast<double>(v2.failed()));
+      // Each attempt takes its time.
+      const double mean_ms = to_seconds(v2.latency.mean()) * 1000;
+      EXPECT_GT(mean_ms, 20);
+      EXPECT_LT(mean_ms, c.further_attempts > 0 ? 45 : 30);
+    }
+  }
+}
+
+using rollout::TrafficApi;
+INSTANTIATE_TEST_SUITE_P(
+    Policies, Retries,
+    testing::Values(
+        RetryCase{
+            "ResetsByDefault", fifth(world::FaultKind::Reset), {}, TrafficApi::AppMesh, false, 2},
+        RetryCase{"ResetsOfTasksByDefault",
+                  fifth(world::FaultKind::Reset),
+                  {},
+                  TrafficApi::AppMesh,
+                  true,
+                  2},
+        RetryCase{"ServerErrorsNotByDefault",
+                  fifth(world::FaultKind::Errors),
+                  {},
+                  TrafficApi::AppMesh,
+                  false,
+                  0},
+        RetryCase{"UnavailableByDefault",
+                  fifth(world::FaultKind::Errors, 503),
+                  {},
+                  TrafficApi::AppMesh,
+                  false,
+                  2},
+        RetryCase{"ServerErrorsIfAsked", fifth(world::FaultKind::Errors),
+                  world::Retries{3, {"server-error"}}, TrafficApi::AppMesh, false, 3},
+        RetryCase{"ServerErrorsOfTasksIfAsked", fifth(world::FaultKind::Errors),
+                  world::Retries{1, {"server-error"}}, TrafficApi::AppMesh, true, 1},
+        RetryCase{"NoneIfNotWanted", fifth(world::FaultKind::Reset), world::Retries{0, {}},
+                  TrafficApi::AppMesh, false, 0},
+        RetryCase{
+            "LoadBalancersNever", fifth(world::FaultKind::Reset), {}, TrafficApi::Alb, false, 0}),
+    [](const auto& info) { return std::string(info.param.name); });
+
 /// A user saw the gateway's 503, so the version that was picked for him answers for it.
 TEST(Simulation, RequestsForAVersionWithoutTasksAreItsErrorsInTheMesh) {
   for (const auto traffic : {rollout::TrafficApi::AppMesh, rollout::TrafficApi::Alb}) {
