@@ -58,13 +58,16 @@ void set_tls(traffic::Listener& listener, const Json& spec) {
                   get_string(*tls, "mode") == "PERMISSIVE"};
 }
 
-std::vector<std::string> problems_of(const traffic::RouteTable& table, const Json& listeners) {
+std::vector<std::string> problems_of(const traffic::RouteTable& table, const Json& spec) {
   std::vector<std::string> out;
-  for (const Json& spec : listeners) {
-    const std::string protocol = listener_protocol(spec);
+  for (const Json& listener : listeners_of(spec)) {
+    const std::string protocol = listener_protocol(listener);
     if (protocol == "http") continue;
     out.push_back(fmt::format("listener {}: {} is asked for, only HTTP/1.1 is served",
-                              listener_port(spec), protocol));
+                              listener_port(listener), protocol));
+  }
+  if (at(spec, {"logging", "accessLog", "file", "format"}) != nullptr) {
+    out.push_back("the access log has Envoy's default fields as JSON, not the format asked for");
   }
   for (const traffic::Listener& listener : table.listeners) collect(listener.routes, out);
   return out;

@@ -17,7 +17,8 @@ traffic::Route refuse(std::string name, int status, std::string reason);
 /// then.
 void set_tls(traffic::Listener& listener, const Json& spec);
 
-/// What the table does not do, in words: protocols beyond HTTP/1.1, and every reason for a 501.
-std::vector<std::string> problems_of(const traffic::RouteTable& table, const Json& listeners);
+/// What the table does not do of a gateway's spec, in words: protocols beyond HTTP/1.1, formats of
+/// the access log, and every reason for a 501.
+std::vector<std::string> problems_of(const traffic::RouteTable& table, const Json& spec);
 
 }  // namespace coalmine::mock

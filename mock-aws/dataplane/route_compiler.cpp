@@ -237,7 +237,10 @@ Result<traffic::RouteTable> compile_virtual_gateway(const AppMesh& app_mesh,
   }
   std::sort(table.listeners.begin(), table.listeners.end(),
             [](const auto& a, const auto& b) { return a.port < b.port; });
-  table.problems = problems_of(table, listeners_of(resource->spec));
+  if (const Json* log = at(resource->spec, {"logging", "accessLog", "file"})) {
+    table.access_log = get_string(*log, "path");
+  }
+  table.problems = problems_of(table, resource->spec);
   return table;
 }
 

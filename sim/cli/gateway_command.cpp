@@ -62,6 +62,13 @@ Result<gateway::GatewayOptions> options_of(const GatewayCommand& command) {
   out.admin_port = admin.port.value_or(9901);
   out.threads = static_cast<int>(command.threads);
   out.seed = std::random_device{}();
+  TRY(const Percent sample, parse_percent(command.access_log_sample));
+  if (sample.value < 0 || sample.value > 100) {
+    return error("--access-log-sample is {}, allowed is 0% to 100%", command.access_log_sample);
+  }
+  out.access_log = command.access_log;
+  out.access_log_percent = sample.value;
+  out.traceparent = command.traceparent;
   if (command.selection == "random") out.selection = traffic::Selection::Random;
   if (command.selection == "exact") out.selection = traffic::Selection::Exact;
   if (command.routes.empty() == command.control.empty()) {
@@ -124,6 +131,7 @@ class Signals {
   }
   // Without a file the control plane's table stays, with what its certificates hold now.
   void reload() {
+    gateway_.reopen_log();
     auto table =
         routes_.empty() ? Result<traffic::Snapshot>(gateway_.table()) : read_routes(routes_);
     if (table && *table == nullptr) return;

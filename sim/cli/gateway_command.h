@@ -16,6 +16,9 @@ struct GatewayCommand {
   std::string scope = "000000000000/us-east-1";  ///< ACCOUNT/REGION
   std::string report_every = "1s";               ///< counts to the control plane
   std::string selection;                         ///< "", "random" or "exact"
+  std::string access_log;                        ///< file, or "-" for standard output
+  std::string access_log_sample = "100%";        ///< of requests
+  bool traceparent = false;                      ///< create one where there is none
   long long max_connections = 0;                 ///< per thread; 0: what descriptors allow
 };
 

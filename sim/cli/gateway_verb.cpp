@@ -55,6 +55,13 @@ Verb gateway_verb() {
                      "how often counts go to the control plane (10ms to 1m, default 1s)");
         options.choice("--selection", command.selection, {"random", "exact"},
                        "how targets are chosen (default: as the routes say, else random)");
+        options.text("--access-log", command.access_log,
+                     "one JSON line per request, with Envoy's fields; - is standard output "
+                     "(default: what the virtual gateway says, else none)");
+        options.text("--access-log-sample", command.access_log_sample,
+                     "share of requests in it (0% to 100%, default 100%)");
+        options.flag("--traceparent", command.traceparent,
+                     "give requests without a W3C traceparent one");
         options.integer("--max-connections", command.max_connections, 1, 10'000'000,
                         "client connections per thread (default: as many as descriptors allow, "
                         "at most 65536)");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "sim/gateway/cluster_report.h"
@@ -56,6 +57,8 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "upstream_cx_reset", t.resets);
     out.emplace_back(base + "upstream_rq_pending_overflow", t.overflows);
     out.emplace_back(base + "upstream_rq_retry_overflow", t.retry_overflows);
+    out.emplace_back(base + "downstream_rq_rx_bytes_total", t.bytes_received);
+    out.emplace_back(base + "downstream_rq_tx_bytes_total", t.bytes_sent);
     out.emplace_back(base + "tunnels_total", t.tunnels_total);
     out.emplace_back(base + "tunnels_active", t.tunnels_active);
     out.emplace_back(base + "tunnel_bytes_sent", t.tunnel_bytes_up);
@@ -85,6 +88,16 @@ Values named_values(const GatewayStats& stats) {
 std::string labels(const StatsKey& key) {
   return fmt::format("listener=\"{}\",route=\"{}\",target=\"{}\"", escaped(key.listener),
                      escaped(key.route), escaped(key.target));
+}
+
+std::optional<std::uint64_t> parse_from(std::string_view query) {
+  if (query.empty()) return 0;
+  if (!query.starts_with("from=")) return std::nullopt;
+  query.remove_prefix(5);
+  std::uint64_t out = 0;
+  const auto [end, failure] = std::from_chars(query.data(), query.data() + query.size(), out);
+  if (failure != std::errc{} || end != query.data() + query.size()) return std::nullopt;
+  return out;
 }
 
 Json server_info(Gateway& gateway) {
@@ -139,6 +152,10 @@ std::string prometheus_text(const GatewayStats& stats) {
                          i == 0 ? "aborted" : fmt::format("{}xx", i), t.codes[i]);
     }
   }
+  family("coalmine_request_bytes_total", "Bytes of request bodies.",
+         [](const TargetStats& t) { return t.bytes_received; });
+  family("coalmine_response_bytes_total", "Bytes of response bodies.",
+         [](const TargetStats& t) { return t.bytes_sent; });
   family("coalmine_tunnels_total", "WebSockets and TCP connections carried.",
          [](const TargetStats& t) { return t.tunnels_total; });
   family("coalmine_tunnel_bytes_sent_total", "Bytes from clients to the target in tunnels.",
@@ -230,12 +247,17 @@ net::Response admin_response(Gateway& gateway, const net::Request& request) {
                ? net::json_response(200, clusters_json(gateway).dump(1) + "\n")
                : net::text_response(200, clusters_text(gateway));
   }
+  if (path == "/requests") {
+    const auto from = parse_from(request.query());
+    if (!from) return net::text_response(400, "from must be a whole number: /requests?from=N\n");
+    return net::text_response(200, gateway.requests(*from), "application/x-ndjson");
+  }
   if (path == "/config_dump") {
     const auto table = gateway.table();
     return net::json_response(200, (table ? to_json(*table) : Json::object()).dump(1) + "\n");
   }
-  return net::text_response(404,
-                            "paths: /server_info /ready /stats /metrics /clusters /config_dump\n");
+  return net::text_response(
+      404, "paths: /server_info /ready /stats /metrics /clusters /config_dump /requests\n");
 }
 
 }  // namespace coalmine::gateway

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "sim/gateway/desync.h"
+#include "sim/gateway/observe.h"
 #include "sim/gateway/worker_types.h"
 
 namespace coalmine::gateway {
@@ -223,9 +224,10 @@ void Worker::process(Client* c, char* bytes, std::size_t size) {
         break;
       }
       c->scan = {};
+      begin_exchange(c);
       if (parsed.state == Parsed::State::Bad) {
-        c->begun_ns = now_ns_;
         c->to_head = false;
+        if (log_ != nullptr) begin_log_of_nothing(c);
         if (std::string_view{bytes, size}.starts_with(kHttp2Preface)) {
           refuse_http2(c);
         } else {
@@ -279,7 +281,7 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
   const RequestHead& head = request_;
   Slot& slot = *c->slot;
   ++slot.stats->requests;
-  c->begun_ns = now_ns_;
+  if (log_ != nullptr) begin_log(c);
   c->minor = head.minor;
   c->to_head = head.method == "HEAD";
   c->idempotent = is_idempotent(head.method);
@@ -339,6 +341,7 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
     c->plan_target = &c->plan->targets[decision.chosen().id];
     c->idle_ns = decision.chosen().timeouts.idle.count();
     c->active_ns = now_ns_;
+    if (c->log != nullptr) name_in_log(c);
   }
   if (decision.forward == nullptr || decision.refusal != traffic::Refusal::None) {
     // A small body that is already here is skipped, so that the connection can live on.
@@ -356,7 +359,6 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
   c->state = c->request_whole ? Client::State::Waiting : Client::State::Body;
   if (!c->request_whole) {
     if (c->body.kind == BodyKind::Chunked) c->chunks = std::make_unique<ChunkDecoder>();
-    c->body_bytes = 0;
     c->timer = Client::Timer::StreamIdle;
     timers_.set(*c, now_ns_ + body_idle_ns(c), now_ns_);
     if (rest_size > 0) used = feed_body(c, rest, rest_size);
@@ -382,6 +384,7 @@ void Worker::forward(Client* c, const traffic::Decision& decision, std::string_v
   context.host = decision.host.empty() ? request_.host : decision.host;
   context.upgrade = c->upgrade;
   context.https = c->tls != nullptr;
+  context.trace = options_.traceparent;
   context.random[0] = random_.next();
   context.random[1] = random_.next();
   context.epoch_s = epoch_s_;
@@ -389,6 +392,7 @@ void Worker::forward(Client* c, const traffic::Decision& decision, std::string_v
   c->request_sent = 0;
   c->replayable = true;
   append_upstream_head(c->request->data, request_, context);
+  if (c->log != nullptr) log_fields(c->request->data, *c->log);
 }
 
 std::size_t Worker::pending_request(const Client* c) const {
@@ -404,18 +408,19 @@ std::size_t Worker::feed_body(Client* c, char* bytes, std::size_t size) {
   if (c->body.kind == BodyKind::Length) {
     const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(c->body.length, size));
     c->body.length -= take;
+    c->received += take;
     if (c->body.length == 0) request_complete(c);
     emit_body(c, {}, {bytes, take}, {});
     if (c->request_whole && c->forward->mirror != nullptr) mirror(c);
     return take;
   }
   const ChunkDecoder::Step step = c->chunks->decode(bytes, size);
-  c->body_bytes += step.payload;
+  c->received += step.payload;
   const std::uint64_t limit = c->forward->max_body_bytes;
-  const bool too_large = limit != 0 && c->body_bytes > limit;
+  const bool too_large = limit != 0 && c->received > limit;
   if (c->chunks->bad() || too_large) {
     if (c->response_started) {
-      abort_response(c);
+      abort_response(c, "DPE");
     } else {
       refuse(c, too_large ? 413 : 400,
              too_large ? "the request body is too large" : "bad chunked body");
@@ -480,6 +485,17 @@ void Worker::record(Client* c, int status) {
   ++stats->requests;
   ++stats->codes[static_cast<std::size_t>(status / 100 < 6 ? status / 100 : 0)];
   if (status > 0) stats->latency.add(Duration(now_ns_ - c->begun_ns));
+  stats->bytes_received += c->received;
+  stats->bytes_sent += c->sent;
+  if (observed_ && !c->mirrored) observe(c, status);
+}
+
+void Worker::begin_exchange(Client* c) {
+  c->begun_ns = now_ns_;
+  c->head_ns = 0;
+  c->received = 0;
+  c->sent = 0;
+  c->flag = {};
 }
 
 // Gives an answer of our own. If the body was not read whole, the connection cannot be used on.
@@ -492,6 +508,8 @@ void Worker::answer(Client* c, const traffic::LocalReply& reply, bool body_unrea
     return;
   }
   if (!reply.flag.empty()) count_reply(reply.flag);
+  c->flag = reply.flag;
+  if (!c->to_head) c->sent = reply.body.size();
   if (body_unread) c->keep_alive = false;
   c->request_whole = !body_unread;
   record(c, reply.status);
@@ -511,6 +529,7 @@ void Worker::refuse_http2(Client* c) {
   ++c->slot->stats->malformed;
   ++c->slot->stats->http2_refused;
   count_reply("DPE");
+  c->flag = "DPE";
   c->keep_alive = false;
   c->request_whole = false;
   record(c, 505);
@@ -642,8 +661,9 @@ void Worker::client_done(Client* c) {
 void Worker::drop_client(Client* c) {
   if (c->dead) return;
   if (c->plan != nullptr) {
+    if (c->flag.empty()) c->flag = "DC";  // nothing else ended it: the client left
     record(c, 0);
-    if (!c->mirrored) count_reply("DC");
+    if (!c->mirrored) count_reply(c->flag);
   }
   leave_idle(c);
   if (c->refused) --refusing_;

@@ -45,16 +45,16 @@ void Worker::adopt_clusters(const traffic::RouteIndex& index, Plan& plan) {
   plan.targets.resize(index.target_count());
   for (const traffic::ForwardIndex* forward : index.forwards()) {
     for (const traffic::TargetIndex& target : forward->targets) {
-      plan.targets[target.id] = {
-          in_force[target.cluster],
-          stats_for({forward->listener, forward->route_name, target.target->name})};
+      const StatsKey key{forward->listener, forward->route_name, target.target->name};
+      TargetStats* stats = stats_for(key);
+      plan.targets[target.id] = {in_force[target.cluster], stats, &target_stats_.find(key)->first};
     }
   }
   for (const traffic::ForwardIndex* forward : index.mirrors()) {
     const traffic::TargetIndex& target = forward->targets.front();
     plan.targets[target.id] = {
         in_force[target.cluster],
-        mirror_stats_for({forward->listener, forward->route_name, target.target->name})};
+        mirror_stats_for({forward->listener, forward->route_name, target.target->name}), nullptr};
   }
 }
 

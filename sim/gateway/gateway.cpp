@@ -79,8 +79,8 @@ class RunningGateway final : public Gateway {
       return error("{} threads, allowed are 1 to {}", options_.threads, kMaxThreads);
     }
     for (int i = 0; i < options_.threads; ++i) {
-      workers_.push_back(std::make_unique<Worker>(i, options_.threads, options_.seed,
-                                                  options_.timeouts, options_.max_connections));
+      workers_.push_back(
+          std::make_unique<Worker>(i, options_.threads, options_.seed, worker_options()));
       workers_.back()->start();
     }
     if (options_.admin_port) {
@@ -99,6 +99,7 @@ class RunningGateway final : public Gateway {
     TRY(auto index, traffic::RouteIndex::compile(std::move(table), index_.get(),
                                                  traffic::IndexOptions{options_.selection}));
     TRY(const TlsContexts tls, load_tls(*index));
+    TRY(auto log, open_log(index->table()));
     std::vector<std::vector<ListenSocket>> sockets(workers_.size());
     std::vector<BoundPort> ports;
     const auto opened = open_listeners(*index, sockets, ports);
@@ -109,8 +110,9 @@ class RunningGateway final : public Gateway {
       return opened;
     }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
-      workers_[i]->update(index, std::move(sockets[i]), tls);
+      workers_[i]->update({index, std::move(sockets[i]), tls, log});
     }
+    log_ = std::move(log);
     tell_problems(index_ ? index_->table().problems : std::vector<std::string>{},
                   index->table().problems);
     ports_ = std::move(ports);
@@ -122,6 +124,25 @@ class RunningGateway final : public Gateway {
     GatewayStats out;
     for (const auto& worker : workers_) out.merge(worker->stats());
     return out;
+  }
+  std::string requests(std::uint64_t from) override {
+    const std::lock_guard lock(stream_mutex_);
+    RequestRing::Batch all;
+    for (const auto& worker : workers_) {
+      RequestRing::Batch batch = worker->requests();
+      all.lost += batch.lost;
+      all.results.insert(all.results.end(), batch.results.begin(), batch.results.end());
+    }
+    std::stable_sort(all.results.begin(), all.results.end(),
+                     [](const RequestResult& a, const RequestResult& b) {
+                       return a.end_epoch_us < b.end_epoch_us;
+                     });
+    stream_.add(std::move(all));
+    return stream_.read(from);
+  }
+  void reopen_log() override {
+    const std::lock_guard lock(mutex_);
+    if (log_) log_->reopen();
   }
   traffic::Snapshot table() override {
     const std::lock_guard lock(mutex_);
@@ -148,6 +169,23 @@ class RunningGateway final : public Gateway {
   }
 
  private:
+  WorkerOptions worker_options() const {
+    WorkerOptions out;
+    out.timeouts = options_.timeouts;
+    out.max_clients = options_.max_connections;
+    out.access_log_ppm = static_cast<std::uint32_t>(options_.access_log_percent * 10'000 + 0.5);
+    out.traceparent = options_.traceparent;
+    return out;
+  }
+
+  // The one that is open already, if its name is the same.
+  Result<std::shared_ptr<AccessLog>> open_log(const traffic::RouteTable& table) const {
+    const std::string& path = options_.access_log.empty() ? table.access_log : options_.access_log;
+    if (path.empty()) return std::shared_ptr<AccessLog>();
+    if (log_ && log_->path() == path) return log_;
+    return AccessLog::open(path);
+  }
+
   static Result<TlsContexts> load_tls(const traffic::RouteIndex& index) {
     TlsContexts out;
     for (const auto& indexed : index.listeners()) {
@@ -202,6 +240,9 @@ class RunningGateway final : public Gateway {
   bool stopped_ = false;
   std::shared_ptr<const traffic::RouteIndex> index_;
   std::vector<BoundPort> ports_;
+  std::shared_ptr<AccessLog> log_;
+  std::mutex stream_mutex_;
+  RequestStream stream_;
   std::unique_ptr<net::Server> admin_;
 };
 

@@ -15,8 +15,9 @@
 //                    tunnel.cpp passes WebSockets and TCP connections through;
 //                    mirror.cpp sends copies of requests whose answers nobody sees
 //   tls.h            certificates and sessions of listeners that speak TLS
+//   access_log.h     one line per request; request_stream.h: every result, for analysis
 //   stats.h          counts per listener, route and target, and per instance
-//   admin.h          /server_info, /stats, /metrics, /clusters, /config_dump, /ready
+//   admin.h          /server_info, /stats, /metrics, /clusters, /config_dump, /requests, /ready
 //   control_source.h snapshots from the control plane, counts back to it
 //
 // Below: sim/traffic, sim/net, sim/core. Above: sim/lab, sim/cli.
@@ -48,6 +49,9 @@ struct GatewayOptions {
   Duration drain = std::chrono::seconds{10};    ///< longest wait for requests in flight at the end
   WorkerTimeouts timeouts;
   std::size_t max_connections = kDefaultMaxClients;  ///< of clients, per thread
+  std::string access_log;  ///< file, or "-"; instead of the table's. Empty: as the table says
+  double access_log_percent = 100;  ///< of requests
+  bool traceparent = false;         ///< W3C: is created where a request has none
 };
 
 struct BoundPort {
@@ -69,6 +73,11 @@ class Gateway {
   /// they hold by then. On an error nothing changes. New problems of the table go to stderr.
   virtual Status update(traffic::Snapshot table) = 0;
   virtual GatewayStats stats() = 0;
+  /// Results of single requests from number `from` on, as JSON lines (RequestStream::read()). They
+  /// are kept from the first call on.
+  virtual std::string requests(std::uint64_t from) = 0;
+  /// Opens the access log by its name again, after it was moved away.
+  virtual void reopen_log() = 0;
   /// The table in force; null before the first.
   virtual traffic::Snapshot table() = 0;
   virtual std::vector<BoundPort> ports() = 0;

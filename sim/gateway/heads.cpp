@@ -43,6 +43,22 @@ void append_uuid(std::string& out, const std::uint64_t (&r)[2]) {
   out.append(text, sizeof text - 1);
 }
 
+bool has_traceparent(const RequestHead& head) {
+  return std::any_of(head.fields.begin(), head.fields.end(), [](const FieldView& field) {
+    return traffic::equals_ignoring_case(field.name, "traceparent");
+  });
+}
+
+// W3C Trace Context 2.2: version, trace id, parent id, flags (sampled). Neither id may be 0.
+void append_traceparent(std::string& out, const std::uint64_t (&r)[2]) {
+  out += "traceparent: 00-";
+  append_hex(out, r[0], 16);
+  append_hex(out, r[1] | 1, 16);
+  out += '-';
+  append_hex(out, (r[0] ^ (r[1] << 1)) | 1, 16);
+  out += "-01\r\n";
+}
+
 // Copies kept lines; lines that stand side by side in the input are copied as one run.
 class Runs {
  public:
@@ -158,6 +174,7 @@ void append_upstream_head(std::string& out, const RequestHead& head, const Forwa
     }
     if (!c.original_path.empty()) append_field(out, "x-envoy-original-path: ", c.original_path);
   }
+  if (c.trace && !has_traceparent(head)) append_traceparent(out, c.random);
   append_framing(out, head.framing);
   if (c.upgrade) out += "connection: Upgrade\r\nupgrade: websocket\r\n";
   out += "\r\n";

@@ -19,7 +19,8 @@ struct ForwardContext {
   std::string_view host;
   bool https = false;                ///< how the client came
   bool upgrade = false;              ///< ask for a WebSocket, as the client did
-  std::uint64_t random[2] = {0, 0};  ///< for x-request-id and X-Amzn-Trace-Id
+  bool trace = false;                ///< give a request without traceparent one (W3C)
+  std::uint64_t random[2] = {0, 0};  ///< for x-request-id, X-Amzn-Trace-Id and traceparent
   std::int64_t epoch_s = 0;
 };
 

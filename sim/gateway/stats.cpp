@@ -13,6 +13,8 @@ void TargetStats::merge(const TargetStats& other) {
   overflows += other.overflows;
   retry_overflows += other.retry_overflows;
   latency.merge(other.latency);
+  bytes_received += other.bytes_received;
+  bytes_sent += other.bytes_sent;
   uncopied += other.uncopied;
   tunnels_total += other.tunnels_total;
   tunnels_active += other.tunnels_active;

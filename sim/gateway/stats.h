@@ -33,6 +33,8 @@ struct TargetStats {
   std::uint64_t retry_overflows = 0;  ///< too many retries were going on already
   Histogram latency;                  ///< request begun to response ended, of answered requests
 
+  std::uint64_t bytes_received = 0;  ///< of request bodies
+  std::uint64_t bytes_sent = 0;      ///< of response bodies
   std::uint64_t uncopied = 0;  ///< of a mirror: requests too large, or too many copies under way
 
   std::uint64_t tunnels_total = 0;  ///< connections carried: WebSockets, and all of a tcp listener

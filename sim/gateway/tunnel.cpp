@@ -76,10 +76,12 @@ void Worker::begin_upgrade(Upstream* u, std::string_view early) {
                timeouts_.stream_idle);
   c->tunnel->upgraded = true;
   c->tunnel->stats->tunnel_bytes_down += early.size();
+  c->sent += early.size();
   ++c->slot->stats->upgrades_total;
   ++c->slot->stats->upgrades_active;
   attempt_ended(*u->host, 101, u->begun_ns);
   ++u->host->stats.requests;
+  c->head_ns = now_ns_;
   record(c, 101);
   leave_plan(c);  // a tunnel may live for hours; the plan need not
   if (pending_request(c) == 0) {
@@ -133,6 +135,7 @@ void Worker::tunnel_event(Upstream* u, std::uint32_t events) {
 void Worker::tunnel_up(Client* c, std::string_view bytes) {
   touch_tunnel(c);
   c->tunnel->stats->tunnel_bytes_up += bytes.size();
+  c->received += bytes.size();
   if (pending_request(c) == 0) {
     const ssize_t n = send(c->up->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN) {
@@ -196,7 +199,7 @@ void Worker::tunnel_down(Upstream* u) {
     const ssize_t n = recv(u->fd, scratch_.data(), scratch_.size(), 0);
     if (n < 0 && errno == EAGAIN) return;
     if (n < 0) {
-      abort_response(c);
+      abort_response(c, "UC");
       return;
     }
     if (n == 0) {
@@ -207,6 +210,7 @@ void Worker::tunnel_down(Upstream* u) {
     touch_tunnel(c);
     const auto size = static_cast<std::size_t>(n);
     c->tunnel->stats->tunnel_bytes_down += size;
+    c->sent += size;
     send_to_client(c, {scratch_.data(), size});
     if (c->dead || (size < scratch_.size() && !u->hangup)) return;
   }
@@ -215,7 +219,7 @@ void Worker::tunnel_down(Upstream* u) {
 void Worker::tunnel_upstream_ended(Client* c) {
   if (c->out != nullptr) return;  // tunnel_flushed_down() comes back
   if (c->tunnel->broken) {
-    abort_response(c);
+    abort_response(c, "UC");
   } else if (c->tunnel->client_ended && pending_request(c) == 0) {
     drop_client(c);
   } else {
@@ -236,6 +240,7 @@ void Worker::tunnel_flushed_down(Client* c) {
 void Worker::end_tunnel(Client* c) {
   --c->tunnel->stats->tunnels_active;
   if (c->tunnel->upgraded) --c->slot->stats->upgrades_active;
+  if (c->log != nullptr) finish_log(c, 101);
   c->tunnel.reset();
 }
 

@@ -87,6 +87,7 @@ void Worker::attempt_on(Client* c, Host* host, bool fresh_only) {
   }
   ++c->plan_target->stats->attempts;
   ++host->stats.attempts;
+  if (c->log != nullptr) c->log->upstream_host = host->name;
   c->request_sent = 0;
   if (u == nullptr) {
     u = connect_to(host);
@@ -278,6 +279,7 @@ bool Worker::response_head(Upstream* u, std::string_view early) {
   if (retry_later(c, {AttemptOutcome::Kind::Response, head.status})) return false;
   timers_.remove(*u);
   c->response_started = true;
+  c->head_ns = now_ns_;
   c->status = head.status;
   u->in_body = true;
   u->keep_alive = head.keep_alive && !c->isolate;
@@ -320,7 +322,7 @@ void Worker::response_body(Upstream* u, char* bytes, std::size_t size) {
       const ChunkDecoder::Step step = u->chunks->decode(bytes, size);
       if (u->chunks->bad()) {
         head_out_.clear();
-        abort_response(c);
+        abort_response(c, "UPE");
         return;
       }
       payload = payload.substr(0, step.payload);
@@ -341,6 +343,7 @@ void Worker::response_body(Upstream* u, char* bytes, std::size_t size) {
       tail = tail_text;
     }
   }
+  c->sent += payload.size();
   send_to_client(c, head_out_, payload, tail);
   head_out_.clear();
   if (!c->dead && done) response_complete(u, extra);
@@ -377,7 +380,7 @@ void Worker::upstream_closed(Upstream* u) {
     } else {
       ++u->host->stats.resets;
       judge(*u->host, true);
-      abort_response(c);
+      abort_response(c, "UC");
     }
     return;
   }
@@ -442,7 +445,8 @@ void Worker::attempt_failed(Client* c, Failure failure, std::string reason) {
 }
 
 // The response cannot be completed and its head is out: the client must notice, so no clean end.
-void Worker::abort_response(Client* c) {
+void Worker::abort_response(Client* c, std::string_view flag) {
+  c->flag = flag;
   const ::linger reset{1, 0};
   setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   c->tls.reset();  // whose closing message would make the end a clean one

@@ -32,12 +32,11 @@ std::int64_t nanoseconds(clockid_t clock) {
 
 }  // namespace
 
-Worker::Worker(int number, int count, std::uint64_t seed, WorkerTimeouts timeouts,
-               std::size_t max_clients)
+Worker::Worker(int number, int count, std::uint64_t seed, const WorkerOptions& options)
     : number_(number),
       count_(count),
-      timeouts_(timeouts),
-      max_clients_(max_clients),
+      options_(options),
+      timeouts_(options.timeouts),
       random_(Random(seed).split("gateway").split(static_cast<std::uint64_t>(number))),
       scratch_(kScratchBytes),
       plan_(std::make_unique<Plan>()) {
@@ -63,6 +62,7 @@ Worker::~Worker() {
     timers_.remove(*cluster);
   }
   delete_dead();
+  flush_log();
   for (auto& [port, slot] : slots_) {
     if (slot->fd >= 0) close(slot->fd);
   }
@@ -97,25 +97,35 @@ void Worker::run_messages() {
   for (const auto& message : messages) message();
 }
 
-void Worker::update(std::shared_ptr<const traffic::RouteIndex> index,
-                    std::vector<ListenSocket> sockets, TlsContexts tls) {
+void Worker::update(WorkerUpdate update) {
   // std::function must be copyable, so the sockets go by value; descriptors are plain numbers
-  post([this, index = std::move(index), sockets = std::move(sockets), tls = std::move(tls)] {
-    adopt(index, sockets, tls);
-  });
+  post([this, update = std::move(update)] { adopt(update); });
 }
 
-GatewayStats Worker::stats() {
-  std::promise<GatewayStats> promise;
+// What `f` gives when it is called by the worker's thread, or by us once that has ended.
+template <typename F>
+auto Worker::between_turns(F f) {
+  std::promise<decltype(f())> promise;
   auto future = promise.get_future();
   {
     const std::lock_guard lock(inbox_mutex_);
-    if (closed_) return collect();
-    inbox_.emplace_back([this, &promise] { promise.set_value(collect()); });
+    if (closed_) return f();
+    inbox_.emplace_back([&] { promise.set_value(f()); });
   }
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = write(wake_, &one, sizeof one);
   return future.get();
+}
+
+GatewayStats Worker::stats() {
+  return between_turns([this] { return collect(); });
+}
+
+RequestRing::Batch Worker::requests() {
+  return between_turns([this] {
+    observed_ = true;
+    return ring_.drain();
+  });
 }
 
 GatewayStats Worker::collect() const {
@@ -137,7 +147,8 @@ void Worker::stop(Duration drain) {
 
 void Worker::read_clock() {
   now_ns_ = nanoseconds(CLOCK_MONOTONIC);
-  epoch_s_ = nanoseconds(CLOCK_REALTIME) / 1'000'000'000;
+  epoch_ns_ = nanoseconds(CLOCK_REALTIME);
+  epoch_s_ = epoch_ns_ / 1'000'000'000;
 }
 
 const std::string& Worker::date() {
@@ -199,6 +210,7 @@ void Worker::turn() {
   timers_.advance(now_ns_, [this](TimerNode& node) { fire(node); });
   feed_hungry();
   start_mirrored();
+  if (!log_lines_.empty()) flush_log();
   delete_dead();
 }
 
@@ -270,15 +282,17 @@ void Worker::count_reply(std::string_view flag) {
   replies_.emplace_back(flag, 1);
 }
 
-void Worker::adopt(std::shared_ptr<const traffic::RouteIndex> index,
-                   std::vector<ListenSocket> sockets, const TlsContexts& tls) {
+void Worker::adopt(const WorkerUpdate& update) {
+  const auto& index = update.index;
+  log_ = update.log;
+  observed_ = log_ != nullptr || ring_.on();
   auto plan = std::make_unique<Plan>();
   adopt_clusters(*index, *plan);
   plan->index = index;
   counts_.version = index->table().version;
   if (plan_->users > 0) old_plans_.push_back(std::move(plan_));
   plan_ = std::move(plan);
-  for (const ListenSocket& socket : sockets) {
+  for (const ListenSocket& socket : update.sockets) {
     auto& slot = slots_[socket.port];
     if (!slot) slot = std::make_unique<Slot>();
     slot->port = socket.port;
@@ -295,8 +309,8 @@ void Worker::adopt(std::shared_ptr<const traffic::RouteIndex> index,
       const auto& listener = *slot->listener->listener;
       slot->dialect = listener.dialect;
       slot->protocol = listener.protocol;
-      const auto found = tls.find(port);
-      slot->tls = found == tls.end() ? nullptr : found->second;
+      const auto found = update.tls.find(port);
+      slot->tls = found == update.tls.end() ? nullptr : found->second;
       slot->tls_permissive = listener.tls && listener.tls->permissive;
       slot->desync = listener.desync;
       slot->drop_invalid_headers = listener.drop_invalid_headers;
@@ -315,6 +329,7 @@ void Worker::name_slot(Slot& slot, const std::string& name) {
   slot.name = name;
   slot.stats = &counts_.listeners[name];
   slot.untargeted = stats_for({name, "", ""});
+  slot.untargeted_key = &target_stats_.find({name, "", ""})->first;
   if (before == nullptr) return;
   slot.stats->connections_active += std::exchange(before->connections_active, 0);
   slot.stats->upgrades_active += std::exchange(before->upgrades_active, 0);
@@ -381,10 +396,11 @@ void Worker::refuse_connection(Client* c) {
   ++refusing_;
   c->refused = true;
   std::string text;
-  append_local_reply(text,
-                     failure_reply(Failure::NoRoom, c->slot->dialect,
-                                   fmt::format("all {} client connections are busy", max_clients_)),
-                     c->slot->dialect, false, true, date());
+  append_local_reply(
+      text,
+      failure_reply(Failure::NoRoom, c->slot->dialect,
+                    fmt::format("all {} client connections are busy", options_.max_clients)),
+      c->slot->dialect, false, true, date());
   send_to_client(c, text);
   if (!c->dead) linger(c);
 }
@@ -419,7 +435,7 @@ void Worker::accept_clients(Slot& slot) {
     }
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const bool full = client_count_ >= max_clients_ && !make_room();
+    const bool full = client_count_ >= options_.max_clients && !make_room();
     auto* c = new Client;
     c->fd = fd;
     c->slot = &slot;
@@ -500,6 +516,8 @@ void Worker::fire(TimerNode& node) {
         drop_client(c);
         break;
       }
+      begin_exchange(c);
+      if (log_ != nullptr) begin_log_of_nothing(c);
       refuse(c, 408, "the request head did not come in time");
       break;
     case Client::Timer::StreamIdle:
@@ -529,7 +547,7 @@ void Worker::fire(TimerNode& node) {
 // complete, else 504.
 void Worker::stream_idle(Client* c) {
   if (c->response_started) {
-    abort_response(c);
+    abort_response(c, "SI");
     return;
   }
   const traffic::TargetIndex& target = c->forward->targets[c->target];
@@ -545,7 +563,7 @@ void Worker::stream_idle(Client* c) {
 
 void Worker::request_timed_out(Client* c) {
   if (c->response_started) {
-    abort_response(c);
+    abort_response(c, "UT");
     return;
   }
   ++c->plan_target->stats->timeouts;

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "sim/core/random.h"
+#include "sim/gateway/access_log.h"
 #include "sim/gateway/heads.h"
 #include "sim/gateway/http1.h"
+#include "sim/gateway/request_stream.h"
 #include "sim/gateway/stats.h"
 #include "sim/gateway/timer_wheel.h"
 #include "sim/gateway/tls.h"
@@ -52,25 +54,40 @@ struct ListenSocket {
 /// What listeners that speak TLS show, by the port in the table.
 using TlsContexts = std::map<int, std::shared_ptr<const TlsContext>>;
 
+struct WorkerOptions {
+  WorkerTimeouts timeouts;
+  std::size_t max_clients = kDefaultMaxClients;
+  std::uint32_t access_log_ppm = 1'000'000;  ///< requests per million that are logged
+  bool traceparent = false;                  ///< is created where there is none
+};
+
+/// What a worker goes by from now on.
+struct WorkerUpdate {
+  std::shared_ptr<const traffic::RouteIndex> index;
+  std::vector<ListenSocket> sockets;  ///< of new listeners
+  TlsContexts tls;
+  std::shared_ptr<AccessLog> log;  ///< null: none is written
+};
+
 /// One thread of the data plane: a raw edge-triggered epoll set, its own connections, pools,
 /// timers and counts. Nothing here is shared while requests run; the outside talks to it by
 /// messages that are run between two turns of the loop.
 class Worker {
  public:
   /// Worker `number` of `count`: limits of a target are shared out among them.
-  Worker(int number, int count, std::uint64_t seed, WorkerTimeouts timeouts,
-         std::size_t max_clients = kDefaultMaxClients);
+  Worker(int number, int count, std::uint64_t seed, const WorkerOptions& options);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
   void start();
-  /// From any thread: requests begun from now on follow `index`. `sockets` are new listeners;
-  /// listeners that the index no longer names close when they are idle.
-  void update(std::shared_ptr<const traffic::RouteIndex> index, std::vector<ListenSocket> sockets,
-              TlsContexts tls);
+  /// From any thread: requests begun from now on follow the update's index; listeners that it no
+  /// longer names close when they are idle.
+  void update(WorkerUpdate update);
   /// A copy of the counts, taken between two turns.
   GatewayStats stats();
+  /// Results of requests since the last time; the first time they begin to be kept.
+  RequestRing::Batch requests();
   /// Stops accepting, lets requests in flight finish for at most `drain`, ends the thread.
   void stop(Duration drain);
 
@@ -99,8 +116,9 @@ class Worker {
   void add_to_epoll(Connection* connection);
 
   // listeners and plans
-  void adopt(std::shared_ptr<const traffic::RouteIndex> index, std::vector<ListenSocket> sockets,
-             const TlsContexts& tls);
+  template <typename F>
+  auto between_turns(F f);
+  void adopt(const WorkerUpdate& update);
   void accept_clients(Slot& slot);
   void name_slot(Slot& slot, const std::string& name);
   void close_listener(Slot& slot);
@@ -214,12 +232,19 @@ class Worker {
   void arm_request_timer(Client* c);
   void stream_idle(Client* c);
   void request_timed_out(Client* c);
-  void abort_response(Client* c);
+  void abort_response(Client* c, std::string_view flag);
   std::int64_t body_idle_ns(const Client* c) const;
   std::size_t pending_request(const Client* c) const;
   void drop_upstream(Upstream* u);
   void forget_idle(Upstream* u);
   void record(Client* c, int status);
+  void begin_exchange(Client* c);
+  void observe(Client* c, int status);
+  void begin_log(Client* c);
+  void begin_log_of_nothing(Client* c);
+  void name_in_log(Client* c);
+  void finish_log(Client* c, int status);
+  void flush_log();
   traffic::Dialect dialect_of(const Client* c) const;
   const std::string& date();
 
@@ -231,8 +256,8 @@ class Worker {
 
   const int number_;
   const int count_;
+  const WorkerOptions options_;
   const WorkerTimeouts timeouts_;
-  const std::size_t max_clients_;
   Random random_;
   int epoll_ = -1;
   int wake_ = -1;
@@ -243,6 +268,7 @@ class Worker {
   bool closed_ = false;  ///< under the mutex: no message will be run any more
 
   std::int64_t now_ns_ = 0;
+  std::int64_t epoch_ns_ = 0;
   std::int64_t epoch_s_ = 0;
   std::int64_t date_epoch_s_ = -1;
   std::string date_;
@@ -278,6 +304,10 @@ class Worker {
   std::size_t mirrored_count_ = 0;
   std::map<StatsKey, std::unique_ptr<TargetStats>> target_stats_;
   std::map<StatsKey, std::unique_ptr<TargetStats>> mirror_stats_;
+  bool observed_ = false;  // single requests are logged or kept for reading
+  std::shared_ptr<AccessLog> log_;
+  std::string log_lines_;
+  RequestRing ring_;
   GatewayStats counts_;
   std::vector<std::pair<std::string_view, std::uint64_t>> replies_;  // by flag; flags are literals
 };

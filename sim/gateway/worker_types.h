@@ -43,6 +43,7 @@ struct Worker::Slot : Connection {
   std::string name;
   ListenerStats* stats = nullptr;
   TargetStats* untargeted = nullptr;  ///< of requests that are answered before a pick
+  const StatsKey* untargeted_key = nullptr;
 };
 
 /// One instance of a cluster: its connections and counts. The timer is that of its next check.
@@ -92,6 +93,7 @@ struct Worker::Cluster : Connection {
 struct Worker::PlanTarget {
   Cluster* cluster = nullptr;
   TargetStats* stats = nullptr;
+  const StatsKey* key = nullptr;  ///< null: of a mirror
 };
 
 /// A route index as this worker uses it. Counted without atomics: it never leaves the thread.
@@ -167,10 +169,14 @@ struct Worker::Client : Connection {
   Client* previous_waiting = nullptr;
   Buffer* request = nullptr;  ///< head and body as sent upstream, as far as kept
   std::size_t request_sent = 0;
-  Framing body;                  ///< length counts down
-  std::uint64_t body_bytes = 0;  ///< that came in chunks
+  Framing body;  ///< length counts down
   std::unique_ptr<ChunkDecoder> chunks;
   std::int64_t begun_ns = 0;
+  std::int64_t head_ns = 0;    ///< when the response head came; 0: not yet
+  std::uint64_t received = 0;  ///< bytes of the request body
+  std::uint64_t sent = 0;      ///< bytes of the response body
+  std::string_view flag;       ///< Envoy's, of literals: what went wrong
+  std::unique_ptr<LogEntry> log;
   std::int64_t request_deadline_ns = TimerNode::kNone;
   std::int64_t idle_ns = 0;    ///< longest silence once the request is complete; 0: any
   std::int64_t active_ns = 0;  ///< when a byte came last, from either side

@@ -213,6 +213,7 @@ struct RouteTable {
   std::uint64_t version = 0;        ///< +1 per control-plane change
   std::string name;                 ///< "mesh/gateway" or the load balancer's name
   std::vector<Listener> listeners;  ///< sorted by port
+  std::string access_log;           ///< file for the gateway's access log; empty: none
   /// What the control plane asks for and this table does not do, for people to read.
   std::vector<std::string> problems;
   bool operator==(const RouteTable&) const = default;

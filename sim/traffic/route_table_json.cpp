@@ -414,6 +414,7 @@ Result<RouteTable> route_table_from_json(const Json& json) {
     out.listeners.push_back(std::move(listener));
     return {};
   }));
+  TRY_STATUS(reader.read("access_log", out.access_log));
   TRY_STATUS(reader.read("problems", out.problems));
   TRY_STATUS(reader.done());
   TRY_STATUS(validate(out));
@@ -445,6 +446,7 @@ Json to_json(const RouteTable& table) {
   Json out = {{"listeners", std::move(listeners)}};
   if (table.version != 0) out["version"] = table.version;
   if (!table.name.empty()) out["name"] = table.name;
+  if (!table.access_log.empty()) out["access_log"] = table.access_log;
   if (!table.problems.empty()) out["problems"] = table.problems;
   return out;
 }

@@ -370,6 +370,20 @@ TEST_F(Compile, OtherProtocolsThanHttp1AreAProblemThatIsNamed) {
   }
 }
 
+TEST_F(Compile, TheAccessLogIsWhereTheGatewaySays) {
+  lab.mesh_name = "m";
+  lab.ten_steps(names, "127.0.0.1", "127.0.0.2");
+  EXPECT_EQ(lab.compile(names.gateway).access_log, "");
+  Json spec = {{"listeners", lab.listeners(9080)},
+               {"logging", {{"accessLog", {{"file", {{"path", "/dev/stdout"}}}}}}}};
+  lab.put("UpdateVirtualGateway", {{"virtualGatewayName", names.gateway}, {"spec", spec}});
+  EXPECT_EQ(lab.compile(names.gateway).access_log, "/dev/stdout");
+  EXPECT_EQ(lab.compile(names.gateway).problems, std::vector<std::string>{});
+  spec["logging"]["accessLog"]["file"]["format"] = {{"text", "%START_TIME%"}};
+  lab.put("UpdateVirtualGateway", {{"virtualGatewayName", names.gateway}, {"spec", spec}});
+  EXPECT_EQ(lab.compile(names.gateway).problems.size(), 1U);
+}
+
 struct TlsCase {
   const char* name;
   Json tls;
