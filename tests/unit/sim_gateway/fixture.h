@@ -21,7 +21,7 @@
 
 namespace coalmine::gateway::test {
 
-inline constexpr int kDeadlineMs = 20'000;
+inline constexpr int kDeadlineMs = 60'000;  // a machine may stand still for a while
 
 class Socket {
  public:
@@ -115,7 +115,10 @@ struct Answer {
 inline Answer read_answer(Socket& socket, bool to_head = false) {
   Answer out;
   if (!socket.read_until("\r\n\r\n")) {
-    ADD_FAILURE() << "no answer, got: " << socket.buffer;
+    ADD_FAILURE() << (socket.reset   ? "the connection was reset"
+                      : socket.ended ? "the connection ended"
+                                     : "nothing came in time")
+                  << ", got: " << socket.buffer;
     return out;
   }
   const std::size_t end = socket.buffer.find("\r\n\r\n") + 4;
