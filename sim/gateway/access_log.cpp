@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <ctime>
 
@@ -19,39 +21,58 @@ void append_text(std::string& out, std::string_view text) {
     return;
   }
   out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+  const auto plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+  for (auto at = text.begin(); at != text.end();) {
+    const auto odd = std::find_if_not(at, text.end(), plain);
+    out.append(at, odd);
+    if (odd == text.end()) break;
+    if (*odd == '"' || *odd == '\\') {
       out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+      out += *odd;
     } else {
-      out += c;
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(*odd));
     }
+    at = odd + 1;
   }
   out += '"';
 }
 
-void append_member(std::string& out, std::string_view name, std::string_view text) {
+void append_name(std::string& out, std::string_view name) {
   out += ",\"";
   out += name;
   out += "\":";
+}
+
+void append_member(std::string& out, std::string_view name, std::string_view text) {
+  append_name(out, name);
   append_text(out, text);
 }
 
 template <typename Number>
 void append_number(std::string& out, std::string_view name, Number number) {
-  fmt::format_to(std::back_inserter(out), ",\"{}\":{}", name, number);
+  append_name(out, name);
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  out.append(digits, end);
 }
 
 void append_time(std::string& out, std::int64_t epoch_us) {
-  const std::time_t seconds = epoch_us / 1'000'000;
-  std::tm t{};
-  gmtime_r(&seconds, &t);
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-                 t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec,
-                 epoch_us / 1000 % 1000);
+  thread_local std::int64_t second = -1;  // most lines of a second are written in a row
+  thread_local std::string text;
+  if (epoch_us / 1'000'000 != second) {
+    second = epoch_us / 1'000'000;
+    const std::time_t time = second;
+    std::tm t{};
+    gmtime_r(&time, &t);
+    text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.", t.tm_year + 1900, t.tm_mon + 1,
+                       t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
+  }
+  out += text;
+  const auto ms = static_cast<int>(epoch_us / 1000 % 1000);
+  for (const int digit : {ms / 100, ms / 10 % 10, ms % 10}) {
+    out += static_cast<char>('0' + digit);
+  }
+  out += 'Z';
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // The client's side of an exchange: requests in, answers out.
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -315,6 +316,7 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
     refuse(c, 463, "X-Forwarded-For has more than 30 addresses");  // ALB user guide, HTTP 463
     return 0;
   }
+  if (head.host.empty()) request_.host = address_asked(c);
   traffic::RequestView view;
   view.method = head.method;
   view.host = head.host;
@@ -488,6 +490,17 @@ void Worker::record(Client* c, int status) {
   stats->bytes_received += c->received;
   stats->bytes_sent += c->sent;
   if (observed_ && !c->mirrored) observe(c, status);
+}
+
+// The host of an HTTP/1.0 request that names none: where it was sent to.
+const std::string& Worker::address_asked(const Client* c) {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  getsockname(c->fd, reinterpret_cast<sockaddr*>(&address), &size);
+  char text[INET_ADDRSTRLEN] = {};
+  inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
+  address_asked_ = fmt::format("{}:{}", text, ntohs(address.sin_port));
+  return address_asked_;
 }
 
 void Worker::begin_exchange(Client* c) {

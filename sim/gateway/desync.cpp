@@ -39,21 +39,22 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-// The letters of a name as lenient servers see them: of any case, without what stands between
-// them, and with the two that become ASCII when their case is changed.
-std::string bare_letters(std::string_view name) {
-  std::string out;
+// Whether a name has the letters of an important one (in lower case, with hyphens) in the eyes of
+// lenient servers: of any case, whatever stands between them, and with the two that become ASCII
+// when their case is changed.
+bool same_letters(std::string_view name, std::string_view important) {
+  std::size_t at = 0;
   for (std::size_t i = 0; i < name.size(); ++i) {
     const std::string_view rest = name.substr(i);
-    if (is_letter(name[i])) {
-      out += ascii_lower(name[i]);
-    } else if (rest.starts_with("\xc4\xb1")) {  // dotless i
-      out += 'i';
-    } else if (rest.starts_with("\xc5\xbf")) {  // long s
-      out += 's';
-    }
+    char letter = ascii_lower(name[i]);
+    if (rest.starts_with("\xc4\xb1")) letter = 'i';  // dotless i
+    if (rest.starts_with("\xc5\xbf")) letter = 's';  // long s
+    if (!is_letter(letter)) continue;
+    if (at < important.size() && important[at] == '-') ++at;
+    if (at == important.size() || important[at] != letter) return false;
+    ++at;
   }
-  return out;
+  return at == important.size();
 }
 
 enum class Likeness { Distant, Similar, Same };
@@ -61,10 +62,8 @@ enum class Likeness { Distant, Similar, Same };
 // "Transfer-Encoding x" is similar, too: servers that cut a name at a blank see the real thing.
 Likeness likeness(std::string_view name, std::string_view important) {
   if (equals_ignoring_case(name, important)) return Likeness::Same;
-  const std::size_t blank = trimmed(name).find_first_of(" \t");
-  const std::string_view first = trimmed(name).substr(0, blank);
-  const std::string letters = bare_letters(important);
-  return bare_letters(name) == letters || bare_letters(first) == letters ? Likeness::Similar
+  const std::string_view first = trimmed(name).substr(0, trimmed(name).find_first_of(" \t"));
+  return same_letters(name, important) || same_letters(first, important) ? Likeness::Similar
                                                                          : Likeness::Distant;
 }
 
@@ -219,7 +218,7 @@ class Judge {
       worsen(DesyncClass::Acceptable, "NonCompliantHeader");
     }
     // "Ho_st" is one server's Host: as with the framing fields, nobody is to be asked to choose.
-    const bool like_host = !equals_ignoring_case(name, "host") && bare_letters(name) == "host";
+    const bool like_host = !equals_ignoring_case(name, "host") && same_letters(name, "host");
     if (bad_name || odd_value || like_host) return;
     tidied_ += name;
     tidied_ += ": ";
@@ -300,7 +299,7 @@ class Judge {
   bool real_te_ = false, similar_te_ = false;
   bool real_cl_ = false, similar_cl_ = false;
   std::size_t chunked_ = 0;
-  std::string_view other_coding_;
+  std::string other_coding_;  ///< a line may be unfolded only while it is read
   std::optional<std::uint64_t> length_;
 };
 
@@ -332,6 +331,13 @@ bool may_deviate(std::string_view head, const RequestHead& parsed) {
   if (head.starts_with("\r\n")) head.remove_prefix(2);
   const std::size_t line_end = head.find('\r');
   if (head[line_end - 1] > '1') return true;
+  for (const FieldView& field : parsed.fields) {
+    if (field.kind == Field::Other && field.name.size() >= kCl.size() - 1 &&
+        (likeness(field.name, kTe) == Likeness::Similar ||
+         likeness(field.name, kCl) == Likeness::Similar)) {
+      return true;
+    }
+  }
   std::uint64_t all = 0;
   for (; head.size() >= 8; head.remove_prefix(8)) {
     std::uint64_t word = 0;

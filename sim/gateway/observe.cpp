@@ -1,20 +1,25 @@
 // What is told of single requests: the access log and the stream of results.
 #include "sim/gateway/observe.h"
 
+#include <algorithm>
+
 #include "sim/gateway/worker_types.h"
 
 namespace coalmine::gateway {
 
 void log_fields(std::string_view head, LogEntry& entry) {
+  head.remove_prefix(std::min(head.find("\r\n") + 2, head.size()));
   while (!head.empty()) {
     const std::size_t end = std::min(head.find("\r\n"), head.size() - 2);
     const std::string_view line = head.substr(0, end);
     head.remove_prefix(end + 2);
-    const std::size_t colon = line.find(": ");
+    const std::size_t colon = line.find(':');
     if (line.empty()) return;
     if (colon == std::string_view::npos) continue;
     const std::string_view name = line.substr(0, colon);
-    const std::string_view value = line.substr(colon + 2);
+    if (name.size() != 11 && name.size() != 12 && name.size() != 15) continue;
+    const std::size_t from = std::min(line.find_first_not_of(" \t", colon + 1), line.size());
+    const std::string_view value = line.substr(from);
     const auto is = [&](std::string_view other) {
       return traffic::equals_ignoring_case(name, other);
     };
@@ -104,6 +109,7 @@ void Worker::finish_log(Client* c, int status) {
 void Worker::flush_log() {
   if (log_ != nullptr && !log_lines_.empty()) log_->write(std::move(log_lines_));
   log_lines_.clear();
+  log_flushed_ns_ = now_ns_;
 }
 
 }  // namespace coalmine::gateway

@@ -21,6 +21,8 @@ namespace {
 
 constexpr int kEventsPerTurn = 256;
 constexpr int kAcceptsPerTurn = 64;  // so that a flood of connections does not starve requests
+constexpr int kLogFlushMs = 50;      // lines of the access log wait for company
+constexpr std::size_t kLogFlushBytes = 32 << 10;
 constexpr std::size_t kFreeBuffers = 64;
 constexpr std::size_t kMaxFreeBufferBytes = 128 << 10;
 
@@ -177,6 +179,7 @@ void Worker::turn() {
     const auto left = static_cast<int>((drain_until_ns_ - now_ns_) / 1'000'000 + 1);
     if (wait_ms < 0 || left < wait_ms) wait_ms = std::max(left, 0);
   }
+  if (!log_lines_.empty() && (wait_ms < 0 || wait_ms > kLogFlushMs)) wait_ms = kLogFlushMs;
   const int count = epoll_wait(epoll_, events, kEventsPerTurn, wait_ms);
   read_clock();
   bool mail = false;
@@ -210,7 +213,9 @@ void Worker::turn() {
   timers_.advance(now_ns_, [this](TimerNode& node) { fire(node); });
   feed_hungry();
   start_mirrored();
-  if (!log_lines_.empty()) flush_log();
+  const bool log_is_due = log_lines_.size() > kLogFlushBytes ||
+                          now_ns_ - log_flushed_ns_ > std::int64_t{kLogFlushMs} * 1'000'000;
+  if (!log_lines_.empty() && log_is_due) flush_log();
   delete_dead();
 }
 
@@ -284,6 +289,7 @@ void Worker::count_reply(std::string_view flag) {
 
 void Worker::adopt(const WorkerUpdate& update) {
   const auto& index = update.index;
+  if (log_ != update.log) flush_log();
   log_ = update.log;
   observed_ = log_ != nullptr || ring_.on();
   auto plan = std::make_unique<Plan>();

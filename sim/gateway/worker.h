@@ -238,6 +238,7 @@ class Worker {
   void drop_upstream(Upstream* u);
   void forget_idle(Upstream* u);
   void record(Client* c, int status);
+  const std::string& address_asked(const Client* c);
   void begin_exchange(Client* c);
   void observe(Client* c, int status);
   void begin_log(Client* c);
@@ -284,6 +285,7 @@ class Worker {
   std::string rewrite_scratch_;
   std::string head_out_;
   std::string tls_out_;
+  std::string address_asked_;
   std::string tidied_;  // a head, as it may be read
   std::vector<traffic::HeaderView> views_;
   int spare_fd_ = -1;  ///< given up to refuse a connection when descriptors run out
@@ -307,6 +309,7 @@ class Worker {
   bool observed_ = false;  // single requests are logged or kept for reading
   std::shared_ptr<AccessLog> log_;
   std::string log_lines_;
+  std::int64_t log_flushed_ns_ = 0;
   RequestRing ring_;
   GatewayStats counts_;
   std::vector<std::pair<std::string_view, std::uint64_t>> replies_;  // by flag; flags are literals

@@ -44,7 +44,6 @@ constexpr int kTasksPerVersion = 3;
 constexpr auto kChurnEvery = milliseconds{250};
 constexpr auto kWarmUp = seconds{3};        // closed loop, to find the maximum
 constexpr auto kTaskLeaves = seconds{2};    // between leaving the table and the end of a task
-constexpr auto kSettle = seconds{2};        // from the last change to the last look
 constexpr std::size_t kUploadBytes = 2048;  // of every eighth request
 constexpr long kMaxGrowthKb = 1024;  // of resident memory, from a fifth of the time to the end
 constexpr int kMaxStrayFds = 4;      // open without being a connection that is counted
@@ -545,8 +544,6 @@ int soak(const std::string& program, seconds length) {
   stop = true;
   asking.join();
   const long late_kb = gateway.resident_kb();
-  // The last change may still close a task's connections between the two counts.
-  std::this_thread::sleep_for(kSettle);
   const int late_fds = gateway.descriptors_beside_connections();
 
   const Tally& tally = users.tally();

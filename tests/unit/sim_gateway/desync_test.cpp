@@ -179,7 +179,8 @@ TEST(Desync, TheQuickLookMissesNothing) {
   for (const std::string& text :
        {head(""), head("Content-Length: 3\r\n"), head("A: \xc3\xa9\r\n"),
         head("Content-Length: 0\r\n", "GET / HTTP/1.1"), head("", "GET / HTTP/1.2"),
-        head("Transfer-Encoding: chunked\r\n", "HEAD / HTTP/1.1"), "\r\n" + head("A: \xff\r\n")}) {
+        head("Transfer-Encoding: chunked\r\n", "HEAD / HTTP/1.1"), "\r\n" + head("A: \xff\r\n"),
+        head("TransferEncoding: chunked\r\n"), head("-Content--Length: 3\r\n")}) {
     HeadScan scan;
     RequestHead parsed;
     ASSERT_EQ(parse_request(text, scan, parsed).state, Parsed::State::Done) << text;

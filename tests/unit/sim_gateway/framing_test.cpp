@@ -396,7 +396,11 @@ TEST(GoodRequests, AnHttp10ClientNeedsNoHost) {
   const auto gateway = start_gateway(table_of({{"v1", 1, {upstream.port()}}}));
   Socket socket = Socket::connect_to(port_of(*gateway));
   socket.write("GET / HTTP/1.0\r\n\r\n");
-  EXPECT_EQ(read_answer(socket).status, 200);
+  const Answer answer = read_answer(socket);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_NE(answer.body.find(fmt::format("host: 127.0.0.1:{}\r\n", port_of(*gateway))),
+            std::string::npos)
+      << "the default is where it was sent to";
   EXPECT_FALSE(socket.read_more()) << "and is not kept";
 }
 
