@@ -5,6 +5,7 @@
 #include "sim/core/check.h"
 #include "sim/engine/fidelity.h"
 #include "sim/engine/simulation_due.h"
+#include "sim/engine/world/declared_hooks.h"
 #include "sim/engine/world/operators.h"
 #include "sim/rollout/analysis/analysis.h"
 #include "sim/rollout/journal_file.h"
@@ -17,6 +18,8 @@ namespace {
 
 /// Where tasks may crash, the gateway learns of it within this time.
 constexpr Duration kCrashResolution = std::chrono::seconds{1};
+/// Requests that both versions are asked when somebody compares their answers.
+constexpr double kComparedAnswers = 1000;
 
 std::vector<std::shared_ptr<const LatencyTable>> make_tables(const world::Spec& spec) {
   std::vector<std::shared_ptr<const LatencyTable>> tables;
@@ -52,6 +55,7 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
       tasks_(Random(seed).split("tasks")),
       health_(Random(seed).split("health")),
       losses_(Random(seed).split("metric-loss")),
+      comparisons_(Random(seed).split("comparisons")),
       health_matters_(health_matters(spec)),
       tables_(make_tables(spec)),
       limits_(rollout::latency_limits(spec.plan.analyses)),
@@ -283,6 +287,36 @@ void Simulation::play_ordered(std::uint64_t beats, TimePoint end) {
   }
 }
 
+/// A request that a version fails tells nothing of its bodies. What remembers earlier requests
+/// (bursts, crashes) is left out: it has no body of its own.
+void Simulation::compare_answers() {
+  if (!spec_.compare_answers) return;
+  world::Record& record = recorder_.record();
+  for (const SegmentRegime& segment : regime_.segments) {
+    std::vector<Behaviour> behaviours;
+    for (const auto& faults : active_) {
+      std::vector<Fault> list;
+      for (const auto& [event, fault] : faults) {
+        if (!remembers(fault)) list.push_back(fault);
+      }
+      behaviours.push_back(make_behaviour(list, spec_, segment.facts));
+    }
+    const auto requests = static_cast<int>(kComparedAnswers * segment.share + 0.5);
+    for (int i = 0; i < requests; ++i) {
+      int answered = 0, wrong = 0;
+      for (const Behaviour& behaviour : behaviours) {
+        const auto* failure = behaviour.choose_failure(comparisons_.next() >> 32);
+        const bool body = failure == nullptr || failure->ending == world::Ending::Wrong;
+        answered += body ? 1 : 0;
+        wrong += body && failure != nullptr ? 1 : 0;
+      }
+      if (answered < 2) continue;
+      ++record.compared;
+      record.differing += wrong == 1 ? 1 : 0;
+    }
+  }
+}
+
 void Simulation::settle_record() {
   if (aggregate_) aggregate_->settle(requests_, ledger_.fine_latencies());
   for (std::size_t v = 0; v < pools_.size(); ++v) {
@@ -312,6 +346,8 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
       simulation,       &operators,
       nullptr,          [&recorder](const rollout::Event& e) { recorder.on_event(e); },
       nullptr};
+  world::DeclaredHooks hooks(spec, simulation, recorder.record().start);
+  world.hooks = &hooks;
   std::unique_ptr<rollout::JournalFile> journal;
   if (!options.journal.empty()) {
     const rollout::JournalHeader header{simulation.now(), fmt::format("{}-{}", spec.name, seed),
@@ -327,6 +363,7 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
   } else {
     recorder.time_up(rollout::to_string(end.state.phase), simulation.now());
   }
+  simulation.compare_answers();
   simulation.drain();
   simulation.settle_record();
   plane->throttle(0);

@@ -40,6 +40,8 @@ class Simulation : public Clock {
   /// Lets weights that were set take effect, once the rollout has ended.
   void drain();
   world::Recorder& recorder() { return recorder_; }
+  /// Asks both versions the same and counts the answers that differ, as things are now.
+  void compare_answers();
   /// Completes the record's counts; call once, at the end.
   void settle_record();
 
@@ -75,7 +77,7 @@ class Simulation : public Clock {
   world::Recorder recorder_;
   world::ControllerLives lives_;
   world::RateCurve rate_;
-  Random arrivals_, requests_, tasks_, health_, losses_;
+  Random arrivals_, requests_, tasks_, health_, losses_, comparisons_;
   double beats_ = 0;  ///< of constant arrivals on a curve, whole ones have come
   bool health_matters_ = false;
 

@@ -4,9 +4,11 @@
 #include <mutex>
 #include <thread>
 
+#include "sim/engine/world/declared_hooks.h"
 #include "sim/engine/world/operators.h"
 #include "sim/engine/world/rate_curve.h"
 #include "sim/engine/world/recorder.h"
+#include "sim/lab/compare.h"
 #include "sim/lab/lab_cloud.h"
 #include "sim/lab/live_stage.h"
 #include "sim/lab/load_generator.h"
@@ -209,6 +211,8 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
                                       journal.get(),
                                       [&recorder](const rollout::Event& e) { recorder.on_event(e); },
                                       nullptr};
+  world::DeclaredHooks hooks(spec, stage, record.start);
+  rollout_world.hooks = &hooks;
   TRY(const rollout::RolloutEnd end,
       world::play_rollout(spec, rollout_world, stage.lives(), recorder));
   if (stage.stopped()) return interrupted(spec);
@@ -218,6 +222,7 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
     recorder.time_up(rollout::to_string(end.state.phase), stage.now());
   }
 
+  TRY_STATUS(compare_answers(spec, *cloud, seed, record));
   stage.settle();
   // What was routed before the last change is still on its way for a moment.
   std::this_thread::sleep_for(kPickLag);

@@ -33,9 +33,13 @@ void Decider::roll_back(Outcome goal, const std::string& reason) {
   s_.deadline = kNever;
   s_.hooks_left.clear();
   s_.asking_gate = false;
+  if (plan_.rollback.kind == RollbackKind::Stepwise) {
+    step_down();
+  } else {
+    shift(Phase::RollingBack, Percent{0});
+  }
+  // Users first: whoever is told may take his time to answer.
   tell_hooks(HookStage::OnRollback);
-  if (plan_.rollback.kind == RollbackKind::Stepwise) return step_down();
-  shift(Phase::RollingBack, Percent{0});
 }
 
 void Decider::step_down() {

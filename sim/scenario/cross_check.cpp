@@ -1,4 +1,5 @@
 #include "sim/scenario/plan_course.h"
+#include "sim/scenario/plan_source.h"
 #include "sim/scenario/tables.h"
 
 namespace coalmine::scenario {
@@ -174,11 +175,8 @@ void check_rollout(const Context& context) {
   // One problem of a place is enough: both checks may have found it.
   std::vector<Error> found = rollout::check(plan);
   for (const Error& problem : rollout::check_playable(plan)) found.push_back(problem);
-  for (const rollout::Hook& hook : plan.hooks) {
-    found.push_back({fmt::format("the hook {} cannot be called in a scenario: nobody is there to "
-                                 "answer; a pause and `when` say when somebody does",
-                                 hook.name),
-                     ErrorKind::Invalid, hook.place});
+  for (const Error& problem : unanswered_hooks(context.scenario.spec, plan)) {
+    found.push_back(problem);
   }
   for (const Error& problem : found) {
     const Place place = problem.place.value_or(context.reader.place(*child(rollout, "plan")));

@@ -44,6 +44,7 @@ class Doubter {
     for (const world::Version& version : spec_.versions) doubt_capacity(version);
     doubt_alarms();
     doubt_reach();
+    doubt_hooks();
     doubt_faults();
     doubt_limit();
     return std::move(doubts_);
@@ -266,6 +267,22 @@ class Doubter {
         "it {} never reached",
         pause.timeout ? " within " + to_string(*pause.timeout) : "", one ? "step" : "steps",
         one ? "is" : "are");
+  }
+
+  void doubt_hooks() {
+    for (const auto& [name, answer] : spec_.hooks) {
+      const bool called =
+          std::any_of(plan_.hooks.begin(), plan_.hooks.end(),
+                      [&name = name](const auto& hook) { return hook.name == name; });
+      if (!called)
+        add(place_of({"given", "hooks", name}), "no hook of the plan is called {}", name);
+    }
+    for (const rollout::Hook& hook : plan_.hooks) {
+      const auto answer = spec_.hooks.find(hook.name);
+      if (answer == spec_.hooks.end() || answer->second.takes < hook.timeout) continue;
+      add(hook.place, "{} takes {} to answer, its timeout is {}: it fails every time", hook.name,
+          to_string(answer->second.takes), to_string(hook.timeout));
+    }
   }
 
   void doubt_faults() {

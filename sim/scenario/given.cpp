@@ -248,6 +248,38 @@ Rule<world::Latency> latency_rule(std::string doc) {
   });
 }
 
+Rule<world::HookAnswer> hook_answer_rule() {
+  using A = world::HookAnswer;
+  using rollout::HookVerdict;
+  return ObjectRule<A>("what the other side of a hook says: nobody is called in a scenario")
+      .optional("answer",
+                word_rule<HookVerdict>("passed, failed, or wait: ask again; default passed",
+                                       {{"passed", HookVerdict::Passed},
+                                        {"failed", HookVerdict::Failed},
+                                        {"wait", HookVerdict::Wait}}),
+                &A::says)
+      .optional("until",
+                duration_rule("it says so until then after the start, and passed from then on",
+                              Duration{}, kMaxLimit),
+                &A::until)
+      .add("times", false,
+           integer_rule("it says so to the first calls only, and passed to later ones", 1, 1000),
+           [](A& a, std::int64_t n) { a.times = static_cast<int>(n); })
+      .optional("takes",
+                duration_rule("to answer; beyond the hook's timeout it fails; default 0s",
+                              Duration{}, hours{1}),
+                &A::takes)
+      .optional("text", text_rule("what it says beside"), &A::text)
+      .then([](const YamlNode& node, Reader& reader, A& answer) {
+        const bool bounded = answer.until || answer.times;
+        if (!bounded || answer.says != HookVerdict::Passed) return true;
+        return reader.problem(node,
+                              "it says passed in any case; \"until\" and \"times\" belong to "
+                              "failed and wait");
+      })
+      .rule();
+}
+
 Rule<Given> given_rule() {
   return ObjectRule<Given>("the world before anything happens")
       .optional("clock", clock_rule(), &Given::clock)
@@ -260,6 +292,10 @@ Rule<Given> given_rule() {
       .optional("alarms",
                 list_rule("alarms that a rollout may watch", alarm_rule(), 0, rollout::kMaxAlarms),
                 &Given::alarms)
+      .optional("hooks",
+                named_rule("what the hooks of the plan are told, by their name", hook_answer_rule(),
+                           0, 100),
+                &Given::hooks)
       .rule();
 }
 

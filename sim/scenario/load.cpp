@@ -97,10 +97,14 @@ Scenario make_scenario(Draft&& draft, const std::string& file) {
   spec.plan.analyses = std::move(draft.rollout.analysis);
   spec.plan.alarms = std::move(draft.given.alarms);
   put_parts(std::move(draft.rollout), spec.plan);
+  for (auto& [name, answer] : draft.given.hooks) spec.hooks[name] = std::move(answer);
   spec.events = std::move(draft.when);
   std::stable_sort(spec.events.begin(), spec.events.end(),
                    [](const auto& a, const auto& b) { return a.at < b.at; });
   scenario.checks = std::move(draft.then);
+  spec.compare_answers = std::any_of(
+      scenario.checks.begin(), scenario.checks.end(),
+      [](const Check& check) { return std::holds_alternative<CompatibleCheck>(check.what); });
   return scenario;
 }
 

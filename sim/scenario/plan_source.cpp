@@ -121,6 +121,18 @@ LoadedPlan load_plan(const std::string& kind_and_file) {
   return load_plan_text(kind, text.str(), file);
 }
 
+std::vector<Error> unanswered_hooks(const world::Spec& spec, const rollout::Plan& plan) {
+  std::vector<Error> problems;
+  for (const rollout::Hook& hook : plan.hooks) {
+    if (spec.hooks.count(hook.name) > 0) continue;
+    problems.push_back({fmt::format("nobody is called in a scenario: say in given.hooks what {} "
+                                    "answers, as in {}: {{answer: passed, takes: 2s}}",
+                                    hook.name, hook.name),
+                        ErrorKind::Invalid, hook.place});
+  }
+  return problems;
+}
+
 PlanUse use_plan(Scenario& scenario, const PlanChoice& choice) {
   PlanUse use;
   world::Spec& spec = scenario.spec;
@@ -138,12 +150,7 @@ PlanUse use_plan(Scenario& scenario, const PlanChoice& choice) {
   }
   use.problems = rollout::check(plan);
   for (const Error& found : rollout::check_playable(plan)) use.problems.push_back(found);
-  for (const rollout::Hook& hook : plan.hooks) {
-    use.problems.push_back({fmt::format("the hook {} cannot be called in a scenario: nobody is "
-                                        "there to answer",
-                                        hook.name),
-                            ErrorKind::Invalid, hook.place});
-  }
+  for (const Error& found : unanswered_hooks(spec, plan)) use.problems.push_back(found);
   for (const rollout::AnalysisSpec& analysis : plan.analyses) {
     for (const std::string& name : analysis.segments) {
       if (world::segment_index(spec, name)) continue;

@@ -30,6 +30,9 @@ LoadedPlan load_plan(const std::string& kind_and_file);
 LoadedPlan load_plan_text(const std::string& kind, const std::string& text,
                           const std::string& file);
 
+/// Hooks of the plan for which the scenario says no answer.
+std::vector<Error> unanswered_hooks(const world::Spec& spec, const rollout::Plan& plan);
+
 struct PlanUse {
   std::vector<Error> problems;  ///< why this plan cannot be played in this scenario
   std::vector<Error> warnings;

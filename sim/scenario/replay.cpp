@@ -114,6 +114,8 @@ void count_by_world(world::Record&& counted, world::Record& record) {
   record.last_canary = counted.last_canary;
   record.max_canary_share = counted.max_canary_share;
   record.blast_users = counted.blast_users;
+  record.compared = counted.compared;
+  record.differing = counted.differing;
   record.final_weights = std::move(counted.final_weights);
 }
 

@@ -135,6 +135,9 @@ Json metrics_json(const Scenario& scenario, const Record& record) {
     json["blast_radius"]["segments"][scenario.spec.traffic.segments[i].name] = {
         {"requests", canary.segments[i].requests}, {"errors", canary.segments[i].failed}};
   }
+  if (record.compared > 0) {
+    json["answers"] = {{"compared", record.compared}, {"differing", record.differing}};
+  }
   for (const StepShare& step : step_shares(scenario.spec, record)) {
     json["steps"].push_back({{"begin_s", to_seconds(step.begin)},
                              {"end_s", to_seconds(step.end)},

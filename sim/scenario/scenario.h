@@ -102,6 +102,14 @@ struct LatencyCheck {
 struct RetriesCheck {
   CountBound bound;
 };
+/// What hooks answered, one after the other; what is said again and again counts once.
+struct HookAnswersCheck {
+  std::vector<std::string> want;  ///< "smoke-test passed"
+};
+/// Both versions answer the same requests alike: same fields, same types.
+struct CompatibleCheck {
+  Percent max_differing{0};
+};
 struct RequestsCheck {
   CountBound bound;
 };
@@ -115,7 +123,7 @@ using CheckKind =
     std::variant<OutcomeCheck, FinalWeightsCheck, StatesCheck, BlastRadiusCheck, TimeToDetectCheck,
                  TimeToRollbackCheck, TimeToPromoteCheck, DroppedRequestsCheck, UserErrorRateCheck,
                  CanaryShareCheck, CanaryWeightCheck, WeightsSetCheck, LatencyCheck, RequestsCheck,
-                 RetriesCheck, DecisionCheck>;
+                 RetriesCheck, CompatibleCheck, HookAnswersCheck, DecisionCheck>;
 
 struct Check {
   CheckKind what;

@@ -34,6 +34,7 @@ struct Given {
   std::vector<std::pair<std::string, VersionDraft>> versions;
   world::Platform platform;
   std::vector<rollout::AlarmSpec> alarms;
+  std::vector<std::pair<std::string, world::HookAnswer>> hooks;
 };
 
 /// `rollout`, with the names of the versions still open.

@@ -208,6 +208,33 @@ struct Judge {
     return count_result("requests", check.bound, total_requests(record), "requests");
   }
 
+  CheckResult operator()(const CompatibleCheck& check) const {
+    const double share = record.compared == 0 ? 0
+                                              : static_cast<double>(record.differing) /
+                                                    static_cast<double>(record.compared);
+    return {"compatible",
+            record.compared > 0 && share <= check.max_differing.share() + 1e-12,
+            fmt::format("at most {} of the answers differ", to_string(check.max_differing)),
+            record.compared == 0
+                ? "no request was answered by both versions"
+                : fmt::format("{} of {} answers differ", record.differing, record.compared),
+            {}};
+  }
+
+  CheckResult operator()(const HookAnswersCheck& check) const {
+    std::vector<std::string> said;
+    for (const rollout::Event& event : record.timeline) {
+      if (event.name != "hook.answered") continue;
+      std::string one = event.text("hook") + " " + event.text("verdict");
+      if (said.empty() || said.back() != one) said.push_back(std::move(one));
+    }
+    return {"hook-answers",
+            said == check.want,
+            fmt::format("{}", fmt::join(check.want, ", then ")),
+            said.empty() ? "no hook was called" : fmt::format("{}", fmt::join(said, ", ")),
+            {}};
+  }
+
   CheckResult operator()(const RetriesCheck& check) const {
     return count_result("retries", check.bound, total_retries(record), "attempts");
   }

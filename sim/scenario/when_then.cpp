@@ -256,6 +256,15 @@ Rule<WeightsSetCheck> weights_set_rule() {
       [](std::vector<Percent> want) { return WeightsSetCheck{std::move(want)}; });
 }
 
+Rule<CompatibleCheck> compatible_rule() {
+  return ObjectRule<CompatibleCheck>(
+             "both versions are asked the same at the end, and their answers compared by fields "
+             "and types; no metric sees what differs there")
+      .required("max-differing", percent_rule("of the answers, at most", 0, 100),
+                &CompatibleCheck::max_differing)
+      .rule();
+}
+
 Rule<LatencyCheck> latency_check_rule() {
   using C = LatencyCheck;
   const auto time = duration_rule("a duration", Duration{}, kMaxLimit);
@@ -330,6 +339,12 @@ Rule<Check> check_rule() {
       .add("weights-set", weights_set_rule())
       .add("latency", latency_check_rule())
       .add("requests", of_bound<RequestsCheck>(count_bound("all requests of the run")))
+      .add("compatible", compatible_rule())
+      .add("hook-answers",
+           converted<HookAnswersCheck>(
+               list_rule("what hooks answered in this order, as in \"smoke-test passed\"",
+                         text_rule("NAME passed, NAME failed or NAME wait"), 1, 100),
+               [](std::vector<std::string> want) { return HookAnswersCheck{std::move(want)}; }))
       .add("retries", of_bound<RetriesCheck>(count_bound("attempts that the gateway made again")))
       .add("decision", decision_rule())
       .rule();

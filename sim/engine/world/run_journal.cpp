@@ -166,6 +166,10 @@ std::string end_line(const Record& record) {
                {"users", record.blast_users},
                {"final_weights", record.final_weights},
                {"versions", Json::array()}};
+  if (record.compared > 0) {
+    json["compared"] = record.compared;
+    json["differing"] = record.differing;
+  }
   for (const VersionRecord& version : record.versions) {
     json["versions"].push_back(version_json(version));
   }
@@ -248,6 +252,8 @@ Status RunJournal::end(const Place& place, const Json& line) {
   record_.last_canary = duration_at(line, "last_canary_ns");
   record_.max_canary_share = get_number(line, "max_canary_share");
   record_.blast_users = count_at(line, "users");
+  record_.compared = count_at(line, "compared");
+  record_.differing = count_at(line, "differing");
   record_.final_weights = weights_at(line, "final_weights");
   for (const Json& one : list_at(line, "versions")) {
     auto version = version_from(one);

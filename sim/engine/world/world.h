@@ -196,6 +196,15 @@ struct Event {
   Place place;
 };
 
+/// What the other side of a hook says when it is called.
+struct HookAnswer {
+  rollout::HookVerdict says = rollout::HookVerdict::Passed;
+  std::optional<Duration> until;  ///< and "passed" from then on, since the start
+  std::optional<int> times;       ///< only to the first so many calls, and "passed" to later ones
+  Duration takes{};
+  std::string text;
+};
+
 struct Spec {
   std::string name;
   std::uint64_t seed = 1;
@@ -205,6 +214,9 @@ struct Spec {
   Platform platform;
   rollout::Plan plan;
   std::vector<Event> events;  ///< sorted by time
+  /// Somebody wants to know whether both versions answer the same request alike.
+  bool compare_answers = false;
+  std::map<std::string, HookAnswer> hooks;  ///< by the plan's name of the hook
 };
 
 /// Index of the version in `spec.versions`; nullopt: no such version.
@@ -315,8 +327,11 @@ struct Record {
   std::string decided_in;                ///< the segment that convinced it; empty: all traffic
   std::optional<Duration> rollback_at;   ///< decision to roll back, by analysis or operator
   std::optional<Duration> promoted_at;   ///< all traffic at the canary
-  double max_canary_share = 0;           ///< highest routed share before the end
-  std::uint64_t blast_users = 0;         ///< distinct users whose request the canary served
+  /// Requests that both versions were asked beside the users' and answered, and those of them whose
+  /// answers differ in shape: other fields, other types. Zero: nobody wanted to know.
+  std::uint64_t compared = 0, differing = 0;
+  double max_canary_share = 0;    ///< highest routed share before the end
+  std::uint64_t blast_users = 0;  ///< distinct users whose request the canary served
 };
 
 enum class Fidelity { Request, Aggregate, Auto };

@@ -351,6 +351,12 @@ TEST(Hooks, OnRollbackIsToldAndChangesNothing) {
   told.tell(Operator{Command::Abort, "enough", {}});
   EXPECT_NE(told.action<CallHook>(), nullptr);
   EXPECT_NE(told.action<ChangeWeights>(), nullptr);
+  const auto at = [&told](const auto& is) {
+    return std::find_if(told.actions.begin(), told.actions.end(), is);
+  };
+  EXPECT_LT(at([](const Action& a) { return std::holds_alternative<ChangeWeights>(a); }),
+            at([](const Action& a) { return std::holds_alternative<CallHook>(a); }))
+      << "users go back before anybody is told";
   told.tell(HookAnswered{0, HookVerdict::Failed, "no"}).tell(WeightsApplied{kStable});
   EXPECT_EQ(told.state.phase, Phase::Aborted);
 }

@@ -143,6 +143,13 @@ INSTANTIATE_TEST_SUITE_P(
                   {{"{weight: 50%}", "{pause: {}}, {weight: 50%}"},
                    {"outcome: promoted", "outcome: paused"}},
                   ""},
+        DoubtCase{"HookThatNobodyCalls",
+                  {{"  alarms: [", "  hooks: {smoke-test: {takes: 1s}}\n  alarms: ["}},
+                  "f:9:23: error: no hook of the plan is called smoke-test"},
+        DoubtCase{"HookThatIsTooSlow",
+                  {{"  alarms: [", "  hooks: {smoke-test: {takes: 1m}}\n  alarms: ["},
+                   {"then:", "  hooks: [{name: smoke-test, at: pre-rollout, command: x}]\nthen:"}},
+                  "error: smoke-test takes 1m to answer, its timeout is 10s: it fails every time"},
         DoubtCase{
             "FaultBehindTheEnd",
             {{"then:", "when:\n  - {at: 40m, fault: {target: v2, kind: reset, share: 1%}}\nthen:"}},
