@@ -139,11 +139,11 @@ TEST_F(Limits, SlowHeadsAreCutHoweverTheyTrickle) {
 
 TEST_F(Limits, SlowBodiesAreCutWhenNothingComes) {
   WorkerTimeouts timeouts;
-  timeouts.stream_idle = milliseconds(300);
+  timeouts.stream_idle = milliseconds(1500);
   const auto gateway = start_gateway(table(), 1, timeouts);
   Socket socket = Socket::connect_to(port_of(*gateway));
   socket.write("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n");
-  for (int i = 0; i < 8; ++i) {  // longer than the timeout, but never silent for as long
+  for (int i = 0; i < 20; ++i) {  // longer than the timeout, but never silent for as long
     socket.write("x");
     EXPECT_FALSE(socket.read_more(100));
     ASSERT_FALSE(socket.ended);

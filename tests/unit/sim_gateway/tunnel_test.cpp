@@ -214,16 +214,16 @@ TEST(Upgrade, HoldsNoMoreThanItMust) {
 TEST(Upgrade, EndsAfterSilence) {
   Upstream upstream(web_socket());
   const auto gateway = start_gateway(
-      table_of({{"v1", 1, {upstream.port()}}}, 1, {{"timeouts", {{"idle", "300ms"}}}}));
+      table_of({{"v1", 1, {upstream.port()}}}, 1, {{"timeouts", {{"idle", "1500ms"}}}}));
   Socket socket = Socket::connect_to(port_of(*gateway));
   socket.write(kAsk);
   ASSERT_EQ(read_answer(socket).status, 101);
-  for (int i = 0; i < 10; ++i) {  // longer than the timeout, but never silent for as long
+  for (int i = 0; i < 20; ++i) {  // longer than the timeout, but never silent for as long
     socket.write("x");
     ASSERT_TRUE(socket.read_more());
-    std::this_thread::sleep_for(milliseconds(50));
+    std::this_thread::sleep_for(milliseconds(100));
   }
-  EXPECT_EQ(socket.read_all(), "xxxxxxxxxx");
+  EXPECT_EQ(socket.read_all(), std::string(20, 'x'));
   EXPECT_TRUE(socket.ended);
 }
 
