@@ -147,6 +147,11 @@ void AccessLog::write(std::string lines) {
   wake_.notify_all();
 }
 
+void AccessLog::flush() {
+  std::unique_lock lock(mutex_);
+  written_.wait_for(lock, kLogFlushWait, [this] { return queued_ == 0; });
+}
+
 void AccessLog::reopen() {
   {
     const std::lock_guard lock(mutex_);
@@ -199,6 +204,7 @@ void AccessLog::run() {
     }
     const std::lock_guard lock(mutex_);
     queued_ -= written;
+    if (queued_ == 0) written_.notify_all();
     if (last && queue_.empty()) return;
   }
 }

@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "sim/core/result.h"
+#include "sim/core/time.h"
 
 namespace coalmine::gateway {
 
+inline constexpr Duration kLogFlushWait = std::chrono::seconds{5};
 inline constexpr std::size_t kMaxQueuedLog = 16 << 20;  ///< bytes a slow disk may be behind
 
 /// What is told of one request. Texts that are empty become null.
@@ -47,6 +49,8 @@ class AccessLog {
 
   /// Whole lines; from any thread.
   void write(std::string lines);
+  /// Waits until what was handed over so far is written, but not for a disk that is stuck.
+  void flush();
   /// Opens the file by its name again, after somebody moved it away.
   void reopen();
   const std::string& path() const { return path_; }
@@ -62,6 +66,7 @@ class AccessLog {
   int fd_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
+  std::condition_variable written_;
   std::vector<std::string> queue_;
   std::size_t queued_ = 0;
   std::uint64_t dropped_ = 0;

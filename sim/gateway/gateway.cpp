@@ -165,6 +165,7 @@ class RunningGateway final : public Gateway {
       waiters.emplace_back([&worker, this] { worker->stop(options_.drain); });
     }
     for (std::thread& waiter : waiters) waiter.join();
+    if (log_) log_->flush();
     if (admin_) admin_->stop();
   }
 

@@ -166,6 +166,7 @@ void Worker::run() {
     turn();
     if (draining_ && (drained() || now_ns_ >= drain_until_ns_)) running_ = false;
   }
+  flush_log();
   const std::lock_guard lock(inbox_mutex_);
   closed_ = true;
   for (const auto& message : inbox_) message();  // somebody may wait for an answer
