@@ -661,6 +661,11 @@ void Worker::client_done(Client* c) {
   timers_.set(*c, now_ns_ + timeouts_.client_idle.count(), now_ns_);
   if (c->processing || c->out != nullptr) return;
   enter_idle(c);
+  take_up(c);
+}
+
+// Goes on with what the client has sent meanwhile.
+void Worker::take_up(Client* c) {
   if (c->in != nullptr) {
     Buffer* buffer = c->in;
     c->in = nullptr;

@@ -91,14 +91,7 @@ void Worker::begin_upgrade(Upstream* u, std::string_view early) {
   send_to_client(c, head_out_, early);
   head_out_.clear();
   if (c->dead) return;
-  if (c->in != nullptr) {
-    Buffer* buffer = c->in;
-    c->in = nullptr;
-    process(c, buffer->data.data(), buffer->data.size());
-    give_buffer(buffer);
-    if (c->dead) return;
-  }
-  if (c->more) client_readable(c);
+  take_up(c);
 }
 
 void Worker::touch_tunnel(Client* c) {

@@ -155,6 +155,7 @@ class Worker {
   void flush_client(Client* c);
   void linger(Client* c);
   void client_done(Client* c);
+  void take_up(Client* c);
   void drop_client(Client* c);
   void close_idle(Client* c);
   void enter_idle(Client* c);
