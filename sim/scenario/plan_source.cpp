@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "sim/rollout/importers/importers.h"
+#include "sim/scenario/plan_text.h"
 #include "sim/scenario/tables.h"
 
 namespace coalmine::scenario {
@@ -69,6 +70,34 @@ LoadedPlan load_own(const std::string& text, const std::string& file) {
 bool is_declared(const rollout::Plan& plan, const std::string& name) {
   return std::any_of(plan.alarms.begin(), plan.alarms.end(),
                      [&name](const rollout::AlarmSpec& a) { return a.name == name; });
+}
+
+/// A plan that comes from elsewhere knows nothing of this scenario: what it names and the scenario
+/// does not say is taken to be as most people have it, and said aloud.
+void guess_alarms(rollout::Plan& plan, std::vector<Error>& warnings) {
+  for (const std::string& name : plan.watch ? plan.watch->names : std::vector<std::string>{}) {
+    if (is_declared(plan, name)) continue;
+    plan.alarms.push_back(guessed_alarm(name));
+    plan.alarms.back().place = plan.watch->place;
+    warnings.push_back({fmt::format("given.alarms does not say what {} measures: taken as more "
+                                    "than 1% errors of the canary within a minute",
+                                    name),
+                        ErrorKind::Invalid, plan.watch->place});
+  }
+}
+
+using HookAnswers = std::map<std::string, world::HookAnswer>;
+
+HookAnswers guess_answers(HookAnswers hooks, const rollout::Plan& plan,
+                          std::vector<Error>& warnings) {
+  for (const rollout::Hook& hook : plan.hooks) {
+    if (!hooks.emplace(hook.name, world::HookAnswer{}).second) continue;
+    warnings.push_back({fmt::format("given.hooks does not say what {} answers: taken as passed at "
+                                    "once",
+                                    hook.name),
+                        ErrorKind::Invalid, hook.place});
+  }
+  return hooks;
 }
 
 }  // namespace
@@ -148,9 +177,10 @@ PlanUse use_plan(Scenario& scenario, const PlanChoice& choice) {
   for (const rollout::AlarmSpec& alarm : spec.plan.alarms) {
     if (!is_declared(plan, alarm.name)) plan.alarms.push_back(alarm);
   }
+  guess_alarms(plan, use.warnings);
+  HookAnswers hooks = guess_answers(spec.hooks, plan, use.warnings);
   use.problems = rollout::check(plan);
   for (const Error& found : rollout::check_playable(plan)) use.problems.push_back(found);
-  for (const Error& found : unanswered_hooks(spec, plan)) use.problems.push_back(found);
   for (const rollout::AnalysisSpec& analysis : plan.analyses) {
     for (const std::string& name : analysis.segments) {
       if (world::segment_index(spec, name)) continue;
@@ -159,7 +189,7 @@ PlanUse use_plan(Scenario& scenario, const PlanChoice& choice) {
            ErrorKind::Invalid, analysis.place});
     }
   }
-  use.warnings = rollout::check_doubts(plan);
+  for (const Error& found : rollout::check_doubts(plan)) use.warnings.push_back(found);
   Duration length{};
   for (const rollout::Step& step : plan.steps) {
     if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) length += bake->length;
@@ -172,7 +202,10 @@ PlanUse use_plan(Scenario& scenario, const PlanChoice& choice) {
          ErrorKind::Invalid, scenario.place});
     spec.limit = length + kSlack;
   }
-  if (use.problems.empty()) spec.plan = std::move(plan);
+  if (use.problems.empty()) {
+    spec.plan = std::move(plan);
+    spec.hooks = std::move(hooks);
+  }
   return use;
 }
 

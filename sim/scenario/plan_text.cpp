@@ -251,9 +251,7 @@ std::string alarms_text(const rollout::Plan& plan) {
       continue;
     }
     guessed = true;
-    alarms.emplace_back();
-    alarms.back().name = name;
-    alarms.back().missing = rollout::MissingData::NotBreaching;
+    alarms.push_back(guessed_alarm(name));
   }
   if (alarms.empty()) return {};
   std::string text = "given:\n  alarms:\n";
@@ -307,6 +305,15 @@ std::string ends_text(const rollout::Plan& plan) {
 }
 
 }  // namespace
+
+rollout::AlarmSpec guessed_alarm(std::string name) {
+  AlarmSpec alarm;
+  alarm.name = std::move(name);
+  alarm.statistic = rollout::AlarmStatistic::Average;
+  alarm.threshold = 1;
+  alarm.missing = rollout::MissingData::NotBreaching;
+  return alarm;
+}
 
 std::string render_plan(const rollout::Plan& plan) {
   std::string text = alarms_text(plan);

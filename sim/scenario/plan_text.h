@@ -11,4 +11,8 @@ namespace coalmine::scenario {
 /// a first guess, and a comment that says so. Analyses are not printed: no importer makes any.
 std::string render_plan(const rollout::Plan& plan);
 
+/// What an alarm is taken to measure that a vendor's plan only names: the canary fails more than 1%
+/// of a minute's requests. Minutes without requests do not breach, as those tools' users set it.
+rollout::AlarmSpec guessed_alarm(std::string name);
+
 }  // namespace coalmine::scenario

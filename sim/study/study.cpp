@@ -6,6 +6,7 @@
 
 #include "sim/scenario/verdict.h"
 #include "sim/study/floor.h"
+#include "sim/study/plan_words.h"
 
 namespace coalmine::study {
 namespace {
@@ -211,47 +212,6 @@ void fit_limit(world::Spec& spec) {
     if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) length += bake->length;
   }
   spec.limit = std::max(spec.limit, length);
-}
-
-std::string describe_steps(const rollout::Plan& plan) {
-  std::string text;
-  for (const rollout::Step& step : plan.steps) {
-    const auto next = [&text] { return text.empty() ? "" : ", "; };
-    if (const auto* weight = std::get_if<rollout::SetWeight>(&step.what)) {
-      text += next() + to_string(weight->canary);
-    } else if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) {
-      text += (text.empty() ? "bake " : " ") + to_string(bake->length);
-    } else if (std::holds_alternative<rollout::Pause>(step.what)) {
-      text += next() + std::string("pause");
-    } else if (std::holds_alternative<rollout::Promote>(step.what)) {
-      text += next() + std::string("promote");
-    }
-  }
-  return text;
-}
-
-std::string describe_judge(const rollout::Plan& plan) {
-  std::string text;
-  for (const rollout::AnalysisSpec& analysis : plan.analyses) {
-    std::string test(rollout::test_name(analysis.test));
-    if (const auto* share = std::get_if<rollout::ErrorShareTest>(&analysis.test)) {
-      test = fmt::format("error-share, alpha {}", share->alpha);
-    } else if (const auto* sprt = std::get_if<rollout::SprtTest>(&analysis.test)) {
-      test = fmt::format("sprt, {} against {}", to_string(sprt->from), to_string(sprt->to));
-    } else if (const auto* limit = std::get_if<rollout::Threshold>(&analysis.test)) {
-      test = "threshold";
-      if (limit->max_errors) test += " " + to_string(*limit->max_errors);
-      if (limit->max_latency) {
-        test += fmt::format(" p{:g} {}", limit->quantile * 100, to_string(*limit->max_latency));
-      }
-      if (limit->consecutive > 1) test += fmt::format(" {} times in a row", limit->consecutive);
-    }
-    if (!analysis.segments.empty()) {
-      test += fmt::format(", for each of {} segments", analysis.segments.size());
-    }
-    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", analysis.metric, test);
-  }
-  return text;
 }
 
 }  // namespace coalmine::study

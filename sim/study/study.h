@@ -54,8 +54,8 @@ struct Design {
 struct TrialFacts {
   std::string scenario, file, plan;
   std::vector<std::pair<std::string, std::string>> parameters;
-  std::string steps;  ///< "1% 10m, 10% 5m, promote"
-  std::string judge;  ///< "errors by error-share", "" without analysis
+  std::string steps;  ///< describe_steps()
+  std::string judge;  ///< describe_judge()
   std::string fault;  ///< "v2 errors 5%; v1 errors 0.1%"
   std::string stable, canary;
   bool worse = false;           ///< the canary has a fault at all
@@ -99,9 +99,5 @@ Trial own_trial(const scenario::Scenario& scenario);
 
 /// Gives a plan that bakes longer than the scenario's limit the time that it needs.
 void fit_limit(world::Spec& spec);
-
-/// "1% 10m, 10% 5m, 50% 5m, promote"
-std::string describe_steps(const rollout::Plan& plan);
-std::string describe_judge(const rollout::Plan& plan);
 
 }  // namespace coalmine::study

@@ -111,16 +111,40 @@ TEST(PlanSource, AnImportedPlanTakesTheScenariosVersionsAlarmsAndIsPlayed) {
   }
 }
 
-TEST(PlanSource, AnAlarmThatNobodyDeclaredIsRefused) {
+TEST(PlanSource, AnAlarmThatNobodyDeclaredIsTakenForTheCanarysErrorsAndItIsSaid) {
   std::string text = kScenario;
   text.erase(text.find("  alarms:"), text.find("rollout:") - text.find("  alarms:"));
   Loaded loaded = load_scenario(text, "test.yaml");
   ASSERT_TRUE(loaded.scenario);
   const LoadedPlan plan = load_plan_text("ecs", kEcs, "ecs.json");
   const PlanUse use = use_plan(*loaded.scenario, *plan.choice);
-  ASSERT_EQ(use.problems.size(), 1u);
-  EXPECT_NE(to_string(use.problems[0]).find("ecs.json:2:12"), std::string::npos)
-      << to_string(use.problems[0]);
+  EXPECT_TRUE(use.problems.empty()) << to_string(use.problems[0]);
+  ASSERT_FALSE(use.warnings.empty());
+  EXPECT_EQ(to_string(use.warnings[0]).rfind("ecs.json:2:12: error: given.alarms does not say", 0),
+            0u)
+      << to_string(use.warnings[0]);
+  const rollout::AlarmSpec& alarm = loaded.scenario->spec.plan.alarms.back();
+  EXPECT_EQ(alarm.scope, rollout::Scope::Canary);
+  EXPECT_EQ(alarm.statistic, rollout::AlarmStatistic::Average);
+  EXPECT_EQ(alarm.threshold, 1);
+}
+
+TEST(PlanSource, HooksThatNobodyAnswersAreTakenAsPassed) {
+  Loaded loaded = load_scenario(kScenario, "test.yaml");
+  ASSERT_TRUE(loaded.scenario);
+  const LoadedPlan plan = load_plan_text("coalmine", R"(rollout:
+  plan: [{weight: 50%}, {bake: 2m}, {promote: v2}]
+  hooks: [{name: smoke-test, at: pre-rollout, url: "http://test.example/"}]
+)",
+                                         "own.yaml");
+  ASSERT_TRUE(plan.choice);
+  const PlanUse use = use_plan(*loaded.scenario, *plan.choice);
+  EXPECT_TRUE(use.problems.empty()) << to_string(use.problems[0]);
+  ASSERT_FALSE(use.warnings.empty());
+  EXPECT_NE(to_string(use.warnings[0]).find("does not say what smoke-test answers"),
+            std::string::npos)
+      << to_string(use.warnings[0]);
+  EXPECT_EQ(loaded.scenario->spec.hooks.at("smoke-test").says, rollout::HookVerdict::Passed);
 }
 
 TEST(PlanSource, UnknownKindsAndFilesAreTold) {
