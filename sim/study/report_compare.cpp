@@ -64,6 +64,9 @@ double users_of(const Evaluation& e) {
 double promote_of(const Evaluation& e) {
   return mean_of(good(e), "time_to_promote_s");
 }
+std::string promote_text(double seconds) {
+  return seconds > 0 ? rough_duration(seconds) : "never";
+}
 
 }  // namespace
 
@@ -105,6 +108,20 @@ std::string say(fmt::format_string<Args...> text, Args&&... args) {
   return wrapped(fmt::format(text, std::forward<Args>(args)...), 12);
 }
 
+/// Among the plans that promote at all.
+std::string fastest(const std::vector<Evaluation>& all) {
+  const Evaluation *fast = nullptr, *slow = nullptr;
+  for (const Evaluation& one : all) {
+    if (promote_of(one) <= 0) continue;
+    if (fast == nullptr || promote_of(one) < promote_of(*fast)) fast = &one;
+    if (slow == nullptr || promote_of(one) > promote_of(*slow)) slow = &one;
+  }
+  if (fast == nullptr || promote_of(*slow) <= promote_of(*fast) * 1.02) return {};
+  return say("Fastest:    {}, promotes in {}; {} takes {} longer.", trial_name(fast->facts),
+             rough_duration(promote_of(*fast)), trial_name(slow->facts),
+             more(promote_of(*slow), promote_of(*fast)));
+}
+
 std::string conclusion(const std::vector<Evaluation>& all) {
   if (all.size() < 2) return {};
   std::string text = "\n";
@@ -123,13 +140,14 @@ std::string conclusion(const std::vector<Evaluation>& all) {
       text += "All plans do about the same harm.\n";
     }
   }
-  const auto [fast, slow] = by(promote_of);
-  if (promote_of(*fast) > 0 && promote_of(*slow) > promote_of(*fast) * 1.02) {
-    text += say("Fastest:    {}, promotes in {}; {} takes {} longer.", trial_name(fast->facts),
-                rough_duration(promote_of(*fast)), trial_name(slow->facts),
-                more(promote_of(*slow), promote_of(*fast)));
-  }
+  text += fastest(all);
   for (const Evaluation& one : all) {
+    if (good(one).count(world::Outcome::Paused) * 2 > static_cast<std::uint64_t>(one.seeds)) {
+      text +=
+          say("Waits:      {} stops at a pause that nobody ends here; say who does in the "
+              "scenario: when: [{{at: 25m, operator: resume}}].",
+              trial_name(one.facts));
+    }
     if (one.missed_fault && one.missed_fault->rate > 0.01) {
       text += say("Beware:     {} lets {} of such faults through.", trial_name(one.facts),
                   share_text(one.missed_fault->rate));
@@ -162,7 +180,7 @@ std::string render_sweep(const std::vector<Evaluation>& all) {
   if (facts.worse) text += wrapped("fault: " + facts.fault, 7);
   text += "\n" + render_table(all);
   if (facts.worse) text += bars(all, "Failed requests of one bad release", failed_of, number);
-  return text + bars(all, "Time to promote a good release", promote_of, rough_duration);
+  return text + bars(all, "Time to promote a good release", promote_of, promote_text);
 }
 
 std::string render(Kind kind, const std::vector<Evaluation>& all) {
@@ -220,7 +238,7 @@ std::string render_comparison(const std::vector<Evaluation>& all) {
     }
     text += bars(all, "Users who meet one bad release", users_of, number);
   }
-  text += bars(all, "Time to promote a good release", promote_of, rough_duration);
+  text += bars(all, "Time to promote a good release", promote_of, promote_text);
   return text + conclusion(all);
 }
 

@@ -140,5 +140,18 @@ TEST(Numbers, ReadWell) {
   EXPECT_EQ(bar(11, 10, 4), "####");
 }
 
+TEST(Comparison, APlanThatWaitsForSomebodyIsSaidToWait) {
+  Design design = design_of(4);
+  design.kind = Kind::Compare;
+  design.trials.push_back(design.trials[0]);
+  design.trials[1].plan = "waiting";
+  auto& steps = design.trials[1].scenario.spec.plan.steps;
+  steps.insert(steps.end() - 1, {rollout::Pause{}, {}});
+  const std::string text = render(Kind::Compare, evaluate(result_of(design)));
+  EXPECT_NE(text.find("Waits:      waiting stops at a pause"), std::string::npos) << text;
+  EXPECT_EQ(text.find("0ms"), std::string::npos) << text;
+  EXPECT_EQ(text.find("Fastest"), std::string::npos) << "only one plan promotes\n" << text;
+}
+
 }  // namespace
 }  // namespace coalmine::study
