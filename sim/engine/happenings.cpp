@@ -69,10 +69,11 @@ void Simulation::throttle(const Due& due) {
   double share = 0;
   for (const auto& [index, value] : throttles_) share = std::max(share, value);
   plane_->throttle(share);
-  recorder_.note(now_, "api.throttled",
-                 {{"what", begins ? fmt::format("{} of the rollout's calls are throttled",
-                                                to_string(event.share))
-                                  : std::string("calls are throttled no longer")}});
+  recorder_.note(
+      now_, "api.throttled",
+      {{"what", begins
+                    ? fmt::format("{} of the rollout's calls are throttled", to_string(event.share))
+                    : std::string("this throttling of the rollout's calls is over")}});
 }
 
 /// New tasks come up after their start; of those that go, the last ones go first.

@@ -157,7 +157,7 @@ void LiveStage::throttle(const world::ThrottleApi& event, bool begins, TimePoint
   }
   const std::string what =
       begins ? fmt::format("{} of the rollout's calls are throttled", to_string(event.share))
-             : std::string("calls are throttled no longer");
+             : std::string("this throttling of the rollout's calls is over");
   recorder_.note(at, "api.throttled", {{"what", what + refusal(apply_throttles())}});
 }
 

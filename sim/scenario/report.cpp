@@ -57,7 +57,7 @@ std::string outcome_text(const RunResult& run) {
 std::vector<std::string> table_row(const Group& one) {
   const RunResult& run = *one.runs.front();
   const std::size_t runs = one.runs.size();
-  std::string outcome = outcome_text(run), requests = "-", canary = "-", errors = "-", time = "-";
+  std::string outcome = outcome_text(run), canary = "-", errors = "-", time = "-";
   if (runs > 1) {
     std::map<std::string, int> outcomes;
     for (const RunResult* r : one.runs) ++outcomes[outcome_text(*r)];
@@ -67,20 +67,17 @@ std::vector<std::string> table_row(const Group& one) {
     }
   } else if (run.record) {
     const world::VersionRecord& v = canary_of(run.scenario->spec, *run.record);
-    requests = thousands(total_requests(*run.record));
     canary = thousands(v.requests);
     errors = thousands(v.failed());
     time = brief(run.record->duration);
   }
   const std::string verdict = one.passed() == runs ? "passed" : "FAILED";
   return {one.scenario->name,
-          runs > 1 ? fmt::format("{} seeds", runs) : fmt::format("{}", run.seed),
           outcome,
           time,
-          requests,
           canary,
           errors,
-          runs > 1 ? fmt::format("{} ({} of {})", verdict, one.passed(), runs) : verdict};
+          runs > 1 ? fmt::format("{} ({} of {} seeds)", verdict, one.passed(), runs) : verdict};
 }
 
 std::string trimmed(std::string line) {
@@ -293,7 +290,7 @@ std::string render_checks(const RunResult& result, bool color) {
 std::string render_table(const std::vector<RunResult>& results, bool color) {
   const std::vector<Group> groups = group(results);
   std::vector<std::vector<std::string>> rows = {
-      {"scenario", "seed", "outcome", "took", "requests", "to canary", "failing", "verdict"}};
+      {"scenario", "outcome", "took", "to canary", "failed", "verdict"}};
   for (const Group& one : groups) rows.push_back(table_row(one));
   std::vector<std::size_t> widths(rows[0].size());
   for (const auto& row : rows) {
@@ -303,7 +300,7 @@ std::string render_table(const std::vector<RunResult>& results, bool color) {
   for (std::size_t r = 0; r < rows.size(); ++r) {
     std::string line;
     for (std::size_t i = 0; i + 1 < rows[r].size(); ++i) {
-      const bool number = i >= 4;
+      const bool number = i >= 3;
       line += number ? fmt::format("{:>{}}  ", rows[r][i], widths[i])
                      : fmt::format("{:<{}}  ", rows[r][i], widths[i]);
     }
@@ -378,8 +375,8 @@ std::string report_junit(const std::vector<RunResult>& results) {
 
 std::string report_markdown(const std::vector<RunResult>& results) {
   std::string text =
-      "| scenario | seed | outcome | took | requests | to canary | failed | verdict |\n"
-      "|---|---|---|---|---:|---:|---:|---|\n";
+      "| scenario | outcome | took | to canary | failed | verdict |\n"
+      "|---|---|---|---:|---:|---|\n";
   for (const Group& one : group(results)) {
     text += fmt::format("| {} |\n", fmt::join(table_row(one), " | "));
   }
