@@ -218,8 +218,13 @@ def killed_again_and_again(program, mine, folder):
                 break
             except subprocess.TimeoutExpired:
                 rollout.kill()
+                if rollout.state() in ENDED:  # started again it would be another rollout
+                    break
                 rollout.start()
-        assert rollout.end() == "promoted"
+        if rollout.process.poll() != -signal.SIGKILL:
+            rollout.end()
+        rollout.assert_replayed()
+        assert rollout.state() == "promoted", rollout.state()
         assert_planned(route.history(), WEIGHTS, 100)
     print("passed: killed again and again")
 

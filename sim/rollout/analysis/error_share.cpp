@@ -45,16 +45,28 @@ void ErrorShare::renew() {
   burst_.reset();
 }
 
+/// The share is another one from here on.
+void ErrorShare::begin_stretch() {
+  if (share_ != 0) renew();
+  if (window_) window_->cut();
+  seen_ = {};
+}
+
+void ErrorShare::count(ErrorCounts errors) {
+  for (ErrorCounts* counts : {&counts_, &seen_}) {
+    counts->canary += errors.canary;
+    counts->total += errors.total;
+  }
+}
+
 void ErrorShare::add(ErrorCounts errors, double share, TimePoint from, TimePoint to) {
   if (share <= 0 || share >= 1) return;
   if (share != share_ || measured_) {
-    if (share_ != 0) renew();
-    if (window_) window_->cut();
+    begin_stretch();
     share_ = share;
     measured_ = false;
   }
-  counts_.canary += errors.canary;
-  counts_.total += errors.total;
+  count(errors);
   if (window_) {
     if (!window_->add(from, to, errors.canary, errors.total) || window_->whole() == 0) return;
     burst_.add(share_of_counts(window_->part(), window_->whole()), share);
@@ -69,12 +81,10 @@ void ErrorShare::add_measured(ErrorCounts errors, std::uint64_t canary_requests,
                               std::uint64_t requests) {
   if (canary_requests == 0 || canary_requests >= requests) return;
   if (!measured_) {
-    if (share_ != 0) renew();
-    if (window_) window_->cut();
+    begin_stretch();
     measured_ = true;
   }
-  counts_.canary += errors.canary;
-  counts_.total += errors.total;
+  count(errors);
   canary_requests_ += canary_requests;
   requests_ += requests;
   share_ = share_of_counts(canary_requests_, requests_);
@@ -113,9 +123,13 @@ Evaluation ErrorShare::evaluate() const {
   e.n = counts_.total;
   e.statistic = evidence();
   e.needs = 1 / test_.alpha;
-  e.sentence = fmt::format("{} of {} from {} of traffic{}, evidence {} (needs {})", counts_.canary,
-                           counts_.total, percent_text(share_), measured_ ? " as measured" : "",
-                           figure(e.statistic), figure(e.needs));
+  std::string counted = fmt::format("{} of {}", counts_.canary, counts_.total);
+  if (seen_ != counts_) {
+    counted += fmt::format(" lately ({} of {} in all)", seen_.canary, seen_.total);
+  }
+  e.sentence =
+      fmt::format("{} from {} of traffic{}, evidence {} (needs {})", counted, percent_text(share_),
+                  measured_ ? " as measured" : "", figure(e.statistic), figure(e.needs));
   return e;
 }
 

@@ -77,11 +77,14 @@ class ErrorShare {
 
  private:
   void renew();
+  void begin_stretch();
+  void count(ErrorCounts errors);
 
   ErrorShareTest test_;
   Wealth wealth_;
   double factor_ = 1;
-  ErrorCounts counts_;
+  ErrorCounts counts_;  ///< of the running bet
+  ErrorCounts seen_;    ///< since the share changed, over all bets; only told
   double share_ = 0;
   bool measured_ = false;
   std::uint64_t canary_requests_ = 0, requests_ = 0;  ///< of a measured bet

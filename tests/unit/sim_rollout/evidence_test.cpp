@@ -3,6 +3,7 @@
 
 #include "sim/core/random.h"
 #include "sim/rollout/analysis/analysis.h"
+#include "sim/rollout/analysis/error_share.h"
 #include "sim/rollout/analysis/spec_check.h"
 #include "sim/rollout/analysis/spec_json.h"
 #include "tests/unit/sim_rollout/fake_world.h"
@@ -302,6 +303,17 @@ TEST(AnalysisSpec, SenselessOnesAreRefusedWithTheReason) {
   spec = {"errors", CusumTest{Percent{5}, Percent{1}, 1e6, {}}, {}, {}};
   EXPECT_NE(problems(spec).find("late-fault is from 5% to 1%"), std::string::npos);
   EXPECT_NE(problems(spec).find("one false alarm in 1e+06 requests"), std::string::npos);
+}
+
+TEST(ErrorShare, TellsAllErrorsOfAStepAlthoughItsBetsBeginAnew) {
+  ErrorShare test(ErrorShareTest{});
+  for (int i = 0; i < 100; ++i) test.add({0, 10}, 0.1);
+  EXPECT_LT(test.counted().total, 1000u) << "a bet that is lost is begun anew";
+  EXPECT_NE(test.evaluate().sentence.find(" lately (0 of 1000 in all) from 10% of traffic"),
+            std::string::npos)
+      << test.evaluate().sentence;
+  test.add({1, 2}, 0.5);
+  EXPECT_EQ(test.evaluate().sentence.find("lately"), std::string::npos) << test.evaluate().sentence;
 }
 
 }  // namespace
