@@ -1,4 +1,6 @@
 // Limits of what clients may send, hold and leave undone: at the edge, and one past it.
+#include <future>
+
 #include "tests/unit/sim_gateway/fixture.h"
 
 namespace coalmine::gateway::test {
@@ -104,8 +106,8 @@ TEST_F(Limits, ABodyThatIsTooLargeIsRefusedBeforeItIsAskedFor) {
   EXPECT_EQ(read_answer(socket).status, 413);
   socket.shut();
   // A chunked one shows its size only while it comes; the upstream's request never ends.
-  std::string whole;
-  Upstream upstream([&](Socket& s) { whole = s.read_all(); });
+  std::promise<std::string> received;
+  Upstream upstream([&](Socket& s) { received.set_value(s.read_all()); });
   const auto other = start_gateway(table_of({{"v1", 1, {upstream.port()}}}, 1, {{"max_body", 10}}));
   Socket slow = Socket::connect_to(port_of(*other));
   slow.write("PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n");
@@ -113,7 +115,7 @@ TEST_F(Limits, ABodyThatIsTooLargeIsRefusedBeforeItIsAskedFor) {
   slow.write("6\r\nabcdef\r\n0\r\n\r\n");
   EXPECT_EQ(read_answer(slow).status, 413);
   other->stop();
-  EXPECT_EQ(whole.find("\r\n0\r\n"), std::string::npos);
+  EXPECT_EQ(received.get_future().get().find("\r\n0\r\n"), std::string::npos);
 }
 
 TEST_F(Limits, ZeroIsNoLimit) {
