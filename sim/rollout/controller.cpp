@@ -6,12 +6,6 @@
 #include "sim/rollout/decider.h"
 
 namespace coalmine::rollout {
-namespace {
-
-constexpr double kShareTolerance = 1e-9;
-
-}  // namespace
-
 // --- events ----------------------------------------------------------------------------------
 
 Decider::Fields Decider::fields_of(const Evaluation& e) {
@@ -62,19 +56,23 @@ std::string Decider::step_note() const {
 
 // --- beginning and going on ------------------------------------------------------------------
 
-void Decider::begin_plan(const Weights& actual) {
+void Decider::begin_plan(const Weights& actual, const std::optional<Tasks>& tasks) {
   s_.started = s_.step_since = s_.metrics_until = now_;
   if (s_.told_since == TimePoint{}) s_.told_since = now_;
   s_.weights = actual;
   s_.target = Percent{share_of(actual, plan_.canary) * 100};
   s_.shares = {{now_, kNever, s_.target.share()}};
   if (plan_.deadline) s_.rollout_deadline = now_ + plan_.deadline->after;
+  if (tasks) s_.tasks = *tasks;
+  s_.canary_tasks_at_start = s_.tasks.canary.desired;
+  s_.build_at_start = s_.tasks.stable.build;
+  if (plan_.capacity == CanaryCapacity::FollowWeight) s_.sizing = ScaleCanary{};
   record("rollout.started", {{"stable", plan_.stable},
                              {"canary", plan_.canary},
                              {"steps", static_cast<std::int64_t>(plan_.steps.size())},
                              {"weights", actual}});
   begin_watching();
-  if (is_over(s_.phase)) return;
+  if (s_.phase != Phase::Baseline) return;  // an alarm was red
   with_hooks(HookStage::PreRollout, {AfterHooks::What::EnterStep, 0, {}, {}, {}});
 }
 
@@ -86,17 +84,25 @@ void Decider::on(const Started& started) {
     s_.told_since = told_since;
   }
   if (s_.phase != Phase::Baseline) return;
-  begin_plan(started.actual);
+  begin_plan(started.actual, started.tasks);
 }
 
 void Decider::on(const Restarted& restarted) {
-  if (s_.phase == Phase::Baseline) return begin_plan(restarted.actual);
+  if (s_.phase == Phase::Baseline) return begin_plan(restarted.actual, restarted.tasks);
   record("rollout.resumed", {{"state", std::string(to_string(s_.phase))}});
   s_.reading = false;
   s_.looking = RolloutState::Looking::Nothing;
+  if (restarted.tasks) s_.tasks = *restarted.tasks;
+  if (std::exchange(s_.shrinking, false)) s_.shrink_at = now_;
+  s_.winding_up = false;
   switch (s_.phase) {
-    case Phase::Shifting:
+    case Phase::Scaling:
+      check_weights(restarted.actual, "the journal says");
+      return s_.phase == Phase::Scaling ? begin_work(s_.work) : void();
     case Phase::Promoting:
+      if (works()) return begin_work(s_.work);
+      [[fallthrough]];
+    case Phase::Shifting:
     case Phase::RollingBack:
       // Whether the last attempt arrived is unknown; the same weights again are safe.
       s_.attempts = 0;
@@ -145,12 +151,8 @@ bool Decider::check_weights(const Weights& actual, std::string_view who) {
       "the canary has {:.4g}% of the traffic, {} {:.4g}%: somebody lowered it; "
       "resume sets it again, abort rolls back",
       found * 100, who, expected * 100);
-  if (s_.phase == Phase::Paused) {
-    decision("pause", reason);
-  } else {
-    decision("pause", reason);
-    pause(reason, Phase::Baking);
-  }
+  decision("pause", reason);
+  if (s_.phase != Phase::Paused) pause(reason, back_from_pause());
   return false;
 }
 
@@ -218,6 +220,8 @@ void Decider::enter_step(std::size_t step) {
     look_now();
   } else if (const auto* checks = std::get_if<Examine>(&what)) {
     examine(*checks);
+  } else if (const auto* scale = std::get_if<ScaleCanary>(&what)) {
+    scale_canary(*scale);
   } else if (std::holds_alternative<Promote>(what)) {
     with_hooks(HookStage::ConfirmPromote,
                {AfterHooks::What::Promote, step, Percent{100}, Outcome::Promoted, {}});
@@ -238,6 +242,7 @@ void Decider::shift(Phase phase, Percent target) {
   s_.target = target;
   s_.attempts = 0;
   s_.holding = false;
+  s_.work = {};
   enter(phase);
   // From the request on the canary may have the new share already.
   s_.shares.push_back({now_, kNever, target.share()});
@@ -272,20 +277,17 @@ void Decider::on(const WeightsApplied& applied) {
   if (s_.phase == Phase::RollingBack && s_.target.value > 0) {
     changed("on the way back");
     s_.step_down_at = now_ + plan_.rollback.every;
+    plan_shrink();
     return wake(s_.step_down_at);
   }
   if (s_.phase == Phase::RollingBack) {
     changed(fmt::format("rolled back; blast radius {} requests, {} errors",
                         s_.canary_counts.requests, s_.canary_counts.errors));
-    return finish(s_.goal, s_.reason);
+    return wind_up();
   }
   if (s_.phase == Phase::Promoting) {
     changed("promoted");
-    return with_hooks(HookStage::PostRollout, {AfterHooks::What::Finish,
-                                               s_.step,
-                                               {},
-                                               Outcome::Promoted,
-                                               fmt::format("{} takes all traffic", plan_.canary)});
+    return wind_up();
   }
   if (s_.phase != Phase::Shifting) return changed("");
   weights_are_set();
@@ -298,6 +300,7 @@ void Decider::weights_are_set() {
   for (auto& check : s_.checks) {
     if (check) check->next_step();
   }
+  plan_shrink();
   if (s_.resume_to == Phase::Shifting) {  // an operator's set-weights
     s_.resume_to = Phase::Baking;
     record("weights.changed", {{"weights", s_.weights}, {"note", "set by an operator"}});
@@ -326,21 +329,35 @@ void Decider::on(const WeightsFailed& failed) {
     return roll_back(Outcome::RolledBack,
                      fmt::format("the weights could not be set: {}", failed.reason));
   }
-  Duration wait = kFirstRetry;
-  for (int i = 1; i < s_.attempts && wait < kMaxRetry; ++i) wait *= 2;
-  s_.retry_at = now_ + std::min(wait, kMaxRetry);
+  s_.retry_at = now_ + backoff(s_.attempts);
   wake(s_.retry_at);
+}
+
+Duration Decider::backoff(int attempts) {
+  Duration wait = kFirstRetry;
+  for (int i = 1; i < attempts && wait < kMaxRetry; ++i) wait *= 2;
+  return std::min(wait, kMaxRetry);
 }
 
 void Decider::on(const Tick&) {
   if (deadline_passed()) return;
+  const bool ends = s_.winding_up;
+  shrink_if_due();
+  if (ends) return s_.winding_up && !s_.shrinking ? wake(s_.shrink_at) : void();
   switch (s_.phase) {
+    case Phase::Scaling:
+      s_.reading = true;
+      actions_.push_back(ReadMetrics{s_.metrics_until});
+      if (now_ >= s_.work.look_at) look_at_tasks();
+      return;
     case Phase::RollingBack:
+      if (works()) return work_tick();
       if (s_.attempts == 0 && now_ >= s_.step_down_at) return step_down();
       if (s_.attempts == 0) return s_.step_down_at == kNever ? void() : wake(s_.step_down_at);
       [[fallthrough]];
     case Phase::Shifting:
     case Phase::Promoting:
+      if (works()) return work_tick();
       if (s_.attempts > 0 && now_ >= s_.retry_at) {
         actions_.push_back(ChangeWeights{s_.target});
       } else if (s_.attempts > 0) {

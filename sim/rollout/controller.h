@@ -11,18 +11,22 @@
 #include "sim/rollout/event.h"
 #include "sim/rollout/metrics.h"
 #include "sim/rollout/plan.h"
+#include "sim/rollout/tasks.h"
 
 namespace coalmine::rollout {
 
 // --- what the controller is told -------------------------------------------------------------
 
-/// The rollout begins; `actual` are the weights found at that moment.
+/// The rollout begins; `actual` are the weights found at that moment, `tasks` the tasks, if the
+/// plan changes them.
 struct Started {
   Weights actual;
+  std::optional<Tasks> tasks = {};
 };
-/// A new driver goes on from the journal; `actual` as for Started.
+/// A new driver goes on from the journal; the rest as for Started.
 struct Restarted {
   Weights actual;
+  std::optional<Tasks> tasks = {};
 };
 /// A SetWeights was carried out; these weights are set now, rounded as the API needs them.
 struct WeightsApplied {
@@ -74,9 +78,18 @@ struct HookAnswered {
   std::string text;
 };
 
-using Input =
-    std::variant<Started, Restarted, WeightsApplied, WeightsFailed, WeightsSeen, WeightsUnseen,
-                 Metrics, MetricsFailed, Tick, Operator, NewerRevision, HookAnswered>;
+/// The tasks as they are now; after a change was asked for, too.
+struct TasksSeen {
+  Tasks tasks;
+};
+/// They could not be read or changed.
+struct TasksFailed {
+  std::string reason;
+};
+
+using Input = std::variant<Started, Restarted, WeightsApplied, WeightsFailed, WeightsSeen,
+                           WeightsUnseen, Metrics, MetricsFailed, Tick, Operator, NewerRevision,
+                           HookAnswered, TasksSeen, TasksFailed>;
 
 // --- what it wants done ----------------------------------------------------------------------
 
@@ -99,6 +112,16 @@ struct CallHook {
   std::size_t hook = 0;  ///< of the plan
   std::string phase;     ///< "pre-step"
 };
+/// These three: answer with TasksSeen or TasksFailed. Safe to repeat.
+struct ReadTasks {};
+struct ScaleTasks {
+  std::string version;
+  int tasks = 0;
+};
+/// See TaskAdapter::swap_image.
+struct SwapImage {
+  std::string build;
+};
 struct Record {
   Event event;
 };
@@ -111,19 +134,20 @@ struct Finish {
   std::string reason;
 };
 
-using Action =
-    std::variant<ChangeWeights, ReadWeights, ReadMetrics, WakeAt, CallHook, Record, Finish>;
+using Action = std::variant<ChangeWeights, ReadWeights, ReadMetrics, WakeAt, CallHook, ReadTasks,
+                            ScaleTasks, SwapImage, Record, Finish>;
 
 // --- what it remembers -----------------------------------------------------------------------
 
 enum class Phase {
   Baseline,     ///< not started
+  Scaling,      ///< tasks are waited for before a weight rises; analyses run
   Shifting,     ///< weights are being set
   Baking,       ///< weights are set, analyses run
   Paused,       ///< waiting for an operator or a gate; analyses run
   Asking,       ///< hooks are being called
-  Promoting,    ///< the last shift, to 100%
-  RollingBack,  ///< weights go back to stable
+  Promoting,    ///< stable's tasks get the canary's image, if they shall; then the last shift
+  RollingBack,  ///< weights go back to stable, then its image, if it has another one
   Promoted,
   Completed,
   RolledBack,
@@ -150,6 +174,26 @@ struct AfterHooks {
   std::string reason;
 };
 
+/// What is being done to tasks. TasksSeen says how far it is; it is done again until that says
+/// what is wanted, so a controller that was killed in it only has to look.
+struct TaskWork {
+  enum class What {
+    Nothing,
+    Grow,     ///< for a weight that is to be set then
+    Step,     ///< a ScaleCanary
+    Swap,     ///< stable gets the canary's image
+    Restore,  ///< stable gets its own back
+  };
+  What what = What::Nothing;
+  Phase then = Phase::Shifting;  ///< Grow: with this phase
+  Percent target;                ///< Grow: this weight
+  bool asked = false;            ///< since the last look: the platform may need its time
+  bool changed = false;          ///< something was asked for
+  TimePoint since{};             ///< patience counts from here
+  TimePoint look_at{};
+  int attempts = 0;  ///< failures in a row
+};
+
 /// Values only: a copy is a snapshot. Made anew by folding decide() over a journal's inputs.
 struct RolloutState {
   Phase phase = Phase::Baseline;
@@ -163,8 +207,8 @@ struct RolloutState {
   TimePoint step_since{};  ///< when the present weight took effect
   TimePoint deadline = kNever;      ///< end of the bake, or of the pause's patience
   Duration bake_left{};             ///< of a bake that was paused
-  Phase resume_to = Phase::Baking;  ///< where a pause goes on: Baking, Shifting, or Paused for
-                                    ///< a plan's own pause (then: the next step)
+  Phase resume_to = Phase::Baking;  ///< where a pause goes on: Baking, Shifting, Scaling, or
+                                    ///< Paused for a plan's own pause (then: the next step)
   bool weights_disputed = false;    ///< somebody else lowered them: resume sets them again
   /// What waits for a look at the weights in force: an update can be lost although it succeeded.
   enum class Looking { Nothing, Hold, StepEnd };
@@ -190,6 +234,16 @@ struct RolloutState {
   HookStage hook_stage = HookStage::PreRollout;
   AfterHooks after_hooks;
   bool asking_gate = false;
+  Tasks tasks;                    ///< as last seen
+  int canary_tasks_at_start = 0;  ///< and what stable ran then:
+  std::string build_at_start;
+  std::optional<ScaleCanary> sizing;  ///< of the canary; none: its tasks are nobody's business
+  TaskWork work;
+  bool swap_asked = false;       ///< stable may have the canary's image
+  bool winding_up = false;       ///< weights are where they shall be; only idle tasks are left
+  TimePoint shrink_at = kNever;  ///< tasks that are too many go then
+  bool shrinking = false;        ///< they were told to
+  int shrink_attempts = 0;
   std::string newer;                   ///< a revision that waits or takes over
   Outcome goal = Outcome::RolledBack;  ///< of a roll-back
   std::string reason;                  ///< of the roll-back, pause or end

@@ -48,6 +48,19 @@ void Decider::step_down() {
   shift(Phase::RollingBack, Percent{std::max(0.0, now_percent - plan_.rollback.step.value)});
 }
 
+/// Weights and tasks are as they shall be.
+void Decider::end() {
+  s_.winding_up = false;
+  if (s_.phase == Phase::RollingBack) return finish(s_.goal, s_.reason);
+  const Promote* promotion = promotion_of(plan_);
+  const bool swapped = promotion != nullptr && promotion->kind == PromoteKind::ImageSwap;
+  const std::string reason =
+      swapped ? fmt::format("{} runs {} and takes all traffic", plan_.stable, plan_.canary)
+              : fmt::format("{} takes all traffic", plan_.canary);
+  with_hooks(HookStage::PostRollout,
+             {AfterHooks::What::Finish, s_.step, {}, Outcome::Promoted, reason});
+}
+
 void Decider::finish(Outcome outcome, const std::string& reason) {
   s_.reason = reason;
   enter(phase_of(outcome));
@@ -73,7 +86,7 @@ bool Decider::deadline_passed() {
       decision("pause", reason);
       // A change of weights that is under way comes to its end first.
       if (observes() && s_.phase != Phase::Paused) {
-        pause(reason, Phase::Baking);
+        pause(reason, back_from_pause());
         return true;
       }
       return false;
@@ -101,6 +114,7 @@ void Decider::pause(const std::string& reason, Phase resume_to) {
 void Decider::resume() {
   if (s_.resume_to == Phase::Shifting) return shift(Phase::Shifting, s_.target);
   if (s_.weights_disputed) actions_.push_back(ChangeWeights{s_.target});
+  if (s_.resume_to == Phase::Scaling) return begin_work(s_.work);
   if (s_.resume_to == Phase::Asking) {
     if (s_.hooks_left.empty()) return hooks_done();
     enter(Phase::Asking);
@@ -133,7 +147,7 @@ void Decider::on(const Operator& spoken) {
   switch (spoken.command) {
     case Command::Pause: {
       const Phase back =
-          s_.phase == Phase::Shifting || s_.phase == Phase::Asking ? s_.phase : Phase::Baking;
+          s_.phase == Phase::Shifting || s_.phase == Phase::Asking ? s_.phase : back_from_pause();
       return pause(spoken.reason.empty() ? "paused by an operator" : spoken.reason, back);
     }
     case Command::Resume:
@@ -142,7 +156,7 @@ void Decider::on(const Operator& spoken) {
       decision("promote", "an operator skips the remaining steps");
       s_.hooks_left.clear();
       s_.step = plan_.steps.size();
-      return shift(Phase::Promoting, Percent{100});
+      return promote();
     case Command::Abort:
       return roll_back(Outcome::Aborted,
                        spoken.reason.empty() ? "aborted by an operator" : spoken.reason);
@@ -153,7 +167,7 @@ void Decider::on(const Operator& spoken) {
       s_.deadline = kNever;
       s_.reason = fmt::format("held at {} by an operator", coalmine::to_string(spoken.canary));
       s_.resume_to = Phase::Shifting;
-      return shift(Phase::Shifting, spoken.canary);
+      return give(Phase::Shifting, spoken.canary);
   }
 }
 

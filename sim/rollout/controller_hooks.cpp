@@ -27,9 +27,9 @@ void Decider::hooks_done() {
     case AfterHooks::What::EnterStep:
       return enter_step(after.step);
     case AfterHooks::What::Shift:
-      return shift(Phase::Shifting, after.target);
+      return give(Phase::Shifting, after.target);
     case AfterHooks::What::Promote:
-      return shift(Phase::Promoting, after.target);
+      return promote();
     case AfterHooks::What::Finish:
       return finish(after.outcome, after.reason);
   }

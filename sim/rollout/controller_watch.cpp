@@ -105,7 +105,7 @@ bool Decider::act(OnFail on_fail, const Evaluation& found, const char* ignored) 
       return true;
     case OnFail::Pause:
       decision("pause", found.sentence, &found);
-      if (s_.phase != Phase::Paused) pause(found.sentence, Phase::Baking);
+      if (s_.phase != Phase::Paused) pause(found.sentence, back_from_pause());
       return true;
     case OnFail::Rollback:
       decision("roll-back", found.sentence, &found);
@@ -193,7 +193,7 @@ bool Decider::step_is_held() {
 }
 
 void Decider::end_bake_if_due(TimePoint next_metrics) {
-  if (s_.phase == Phase::Paused) return watch(next_metrics);
+  if (s_.phase != Phase::Baking) return watch(next_metrics);
   if (!s_.examining.empty()) {
     const bool done = std::all_of(s_.examining.begin(), s_.examining.end(), [](const auto& run) {
       return run.end() == CheckRun::End::Passed;
@@ -248,10 +248,12 @@ void Decider::watch(TimePoint next_metrics) {
     if (alarm.due() > now_) at = std::min(at, alarm.due());
   }
   if (s_.asking_gate) at = std::min(at, std::max(s_.retry_at, now_));
+  if (works()) at = std::min(at, std::max(s_.work.look_at, now_));
   wake(at);
 }
 
 void Decider::wake(TimePoint at) {
+  at = std::min(at, std::max(s_.shrink_at, now_));
   if (is_running()) at = std::min(at, std::max(s_.rollout_deadline, now_));
   actions_.push_back(WakeAt{at});
 }

@@ -1,6 +1,7 @@
 // One decision of the controller in the making. Only for sim/rollout's own .cpp files:
 //   controller.cpp        beginning, steps, weights          controller_watch.cpp  metrics, tests
 //   controller_hooks.cpp  hooks, gates                       controller_end.cpp    ends, operators
+//   controller_tasks.cpp  tasks before and after weights
 #pragma once
 
 #include <string>
@@ -10,6 +11,8 @@
 #include "sim/rollout/controller.h"
 
 namespace coalmine::rollout {
+
+inline constexpr double kShareTolerance = 1e-9;
 
 class Decider {
  public:
@@ -30,6 +33,8 @@ class Decider {
   void on(const Operator& spoken);
   void on(const NewerRevision& newer);
   void on(const HookAnswered& answered);
+  void on(const TasksSeen& seen);
+  void on(const TasksFailed& failed);
 
  private:
   using Fields = std::vector<std::pair<std::string, Value>>;
@@ -44,7 +49,8 @@ class Decider {
 
   // Beginning and going on.
   void enter(Phase phase);
-  void begin_plan(const Weights& actual);
+  void begin_plan(const Weights& actual, const std::optional<Tasks>& tasks);
+  static Duration backoff(int attempts);
   void begin_watching();
   void enter_step(std::size_t step);
   void raise(std::size_t step, Percent target);  ///< with its hooks
@@ -60,7 +66,13 @@ class Decider {
   // Watching.
   void count(const MetricsWindow& window);
   double share_during(TimePoint from, TimePoint to) const;
-  bool observes() const { return s_.phase == Phase::Baking || s_.phase == Phase::Paused; }
+  /// Where a pause of the present phase goes on.
+  Phase back_from_pause() const {
+    return s_.phase == Phase::Scaling ? Phase::Scaling : Phase::Baking;
+  }
+  bool observes() const {
+    return s_.phase == Phase::Baking || s_.phase == Phase::Paused || s_.phase == Phase::Scaling;
+  }
   /// Acts on what failed; false if the rollout now rolls back.
   bool all_pass();
   bool analyses_pass();
@@ -86,10 +98,34 @@ class Decider {
   void ask_gate();
   void tell_hooks(HookStage stage);
 
+  // Tasks.
+  void give(Phase then, Percent target);  ///< this weight, as soon as the tasks for it are there
+  void promote();
+  void scale_canary(const ScaleCanary& step);
+  void begin_work(TaskWork work);  ///< also to go on with it after a pause or a restart
+  bool works() const;              ///< and waits for an answer, or for its next look
+  void look_at_tasks();
+  void see_tasks();
+  int wanted_tasks() const;
+  bool is_as_asked() const;
+  void ask_for_work();
+  void ask_for_tasks(const ScaleTasks& wanted, const std::string& reason);
+  std::string purpose() const;
+  void work_is_done();
+  void work_fails(const std::string& reason);
+  void work_tick();
+  std::optional<ScaleTasks> surplus() const;
+  void plan_shrink();
+  void shrink_if_due();
+  void shrink_is_over();
+  void wind_up();
+  void wind_up_tasks();
+
   // Ends and operators.
   void pause(const std::string& reason, Phase resume_to);
   void resume();
   void roll_back(Outcome goal, const std::string& reason);
+  void end();
   void step_down();
   void finish(Outcome outcome, const std::string& reason);
   bool is_running() const { return !is_over(s_.phase) && s_.phase != Phase::RollingBack; }

@@ -93,6 +93,14 @@ class Driver {
     } else if (const auto* call = std::get_if<CallHook>(&action)) {
       TRY_STATUS(make_durable());
       inputs.push_back(world_.hooks->call(call->hook, plan_.hooks[call->hook], call->phase, now));
+    } else if (std::holds_alternative<ReadTasks>(action)) {
+      inputs.push_back(seen(world_.tasks->read()));
+    } else if (const auto* scale = std::get_if<ScaleTasks>(&action)) {
+      TRY_STATUS(make_durable());
+      inputs.push_back(seen(world_.tasks->scale(scale->version, scale->tasks)));
+    } else if (const auto* swap = std::get_if<SwapImage>(&action)) {
+      TRY_STATUS(make_durable());
+      inputs.push_back(seen(world_.tasks->swap_image(swap->build)));
     } else if (const auto* wake = std::get_if<WakeAt>(&action)) {
       wake_ = wake->at;
     } else if (const auto* record = std::get_if<Record>(&action)) {
@@ -103,6 +111,11 @@ class Driver {
       TRY_STATUS(make_durable());
     }
     return {};
+  }
+
+  static Input seen(const Result<Tasks>& tasks) {
+    if (tasks) return TasksSeen{*tasks};
+    return TasksFailed{tasks.error().message};
   }
 
   /// A line is only made where somebody keeps it: of thousands of seeds nobody does.
@@ -141,10 +154,19 @@ std::vector<Error> check_weights(const Plan& plan, const TrafficAdapter& traffic
 
 namespace {
 
-Status can_call_hooks(const Plan& plan, const RolloutWorld& world) {
+Status can_carry_out(const Plan& plan, const RolloutWorld& world) {
+  if (changes_tasks(plan) && world.tasks == nullptr) {
+    return error("the plan changes tasks, but nothing here can");
+  }
   if (plan.hooks.empty() || world.hooks != nullptr) return {};
   return error(plan.hooks.front().place, "the plan has hooks (\"{}\"), but nothing here calls them",
                plan.hooks.front().name);
+}
+
+Result<std::optional<Tasks>> tasks_now(const Plan& plan, RolloutWorld& world) {
+  if (!changes_tasks(plan)) return std::optional<Tasks>{};
+  TRY(Tasks tasks, world.tasks->read());
+  return std::optional<Tasks>{std::move(tasks)};
 }
 
 }  // namespace
@@ -154,22 +176,25 @@ Result<RolloutEnd> run_rollout(const Plan& plan, RolloutWorld& world) {
        {check(plan), check_playable(plan), check_weights(plan, world.traffic)}) {
     if (!errors.empty()) return tl::unexpected(errors.front());
   }
-  TRY_STATUS(can_call_hooks(plan, world));
+  TRY_STATUS(can_carry_out(plan, world));
   TRY(const Weights actual, world.traffic.current_weights());
-  return Driver(plan, RolloutState{}, world).run(Started{actual});
+  TRY(const auto tasks, tasks_now(plan, world));
+  return Driver(plan, RolloutState{}, world).run(Started{actual, tasks});
 }
 
 Result<RolloutEnd> run_rollout_anew(const Plan& plan, RolloutState superseded,
                                     RolloutWorld& world) {
-  TRY_STATUS(can_call_hooks(plan, world));
+  TRY_STATUS(can_carry_out(plan, world));
   TRY(const Weights actual, world.traffic.current_weights());
-  return Driver(plan, std::move(superseded), world).run(Started{actual});
+  TRY(const auto tasks, tasks_now(plan, world));
+  return Driver(plan, std::move(superseded), world).run(Started{actual, tasks});
 }
 
 Result<RolloutEnd> resume_rollout(const Plan& plan, RolloutState state, RolloutWorld& world) {
-  TRY_STATUS(can_call_hooks(plan, world));
+  TRY_STATUS(can_carry_out(plan, world));
   TRY(const Weights actual, world.traffic.current_weights());
-  return Driver(plan, std::move(state), world).run(Restarted{actual});
+  TRY(const auto tasks, tasks_now(plan, world));
+  return Driver(plan, std::move(state), world).run(Restarted{actual, tasks});
 }
 
 }  // namespace coalmine::rollout

@@ -8,6 +8,7 @@
 #include "sim/core/clock.h"
 #include "sim/rollout/controller.h"
 #include "sim/rollout/journal.h"
+#include "sim/rollout/tasks.h"
 
 namespace coalmine::rollout {
 
@@ -77,6 +78,7 @@ struct RolloutWorld {
   std::function<void(const Event&)> on_event;            ///< may be empty
   std::function<void(const RolloutState&)> on_decision;  ///< after each, may be empty
   HookCaller* hooks = nullptr;                           ///< none: a plan with hooks is refused
+  TaskAdapter* tasks = nullptr;  ///< none: a plan that changes tasks is refused
 };
 
 struct RolloutEnd {
@@ -88,8 +90,8 @@ struct RolloutEnd {
 
 /// Carries a rollout out until it ends or the clock stops (sleep_until returns early). The same
 /// loop in virtual time, live and on AWS. Errors: the plan does not pass check() or asks for a
-/// weight the adapter cannot set (Invalid); the present weights cannot be read or the journal not
-/// be written (Environment). Nothing has been changed then.
+/// weight the adapter cannot set (Invalid); the present weights or tasks cannot be read or the
+/// journal not be written (Environment). Nothing has been changed then.
 Result<RolloutEnd> run_rollout(const Plan& plan, RolloutWorld& world);
 
 /// Begins the plan anew after a rollout that ended as superseded, in the same journal.

@@ -95,6 +95,28 @@ std::string render(const Event& event, TimePoint start) {
   if (event.name == "revision.newer") {
     return line("revision", fmt::format("{} has arrived", event.text("version")));
   }
+  if (event.name == "tasks.asked") {
+    return line("tasks", fmt::format("{} {} -> {}, {}", event.text("version"), event.number("from"),
+                                     event.number("tasks"), event.text("reason")));
+  }
+  if (event.name == "image.asked") {
+    const bool back = event.text("image") == event.text("version");
+    return line("tasks",
+                fmt::format("{} tasks of {} get {}", event.number("tasks"), event.text("version"),
+                            back ? "their own image back"
+                                 : fmt::format("the image of {}", event.text("image"))));
+  }
+  if (event.name == "tasks.ready") {
+    const std::string image = event.text("image");
+    return line(
+        "tasks",
+        fmt::format("{} tasks of {} take requests{}", event.number("tasks"), event.text("version"),
+                    image.empty() ? "" : fmt::format(" with the image of {}", image)));
+  }
+  if (event.name == "tasks.failed") {
+    return line("tasks", fmt::format("not changed (attempt {}): {}", event.number("attempt"),
+                                     event.text("reason")));
+  }
   if (event.name == "metrics.failed") return line("metrics", event.text("reason"));
   if (event.name == "rollout.resumed") {
     return line("resumed", fmt::format("in state {}", event.text("state")));

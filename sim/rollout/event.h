@@ -36,6 +36,10 @@ using Value = std::variant<std::string, double, std::int64_t, bool, Weights>;
 ///   metrics.failed      reason
 ///   hook.answered       hook verdict text
 ///   revision.newer      version running
+///   tasks.asked         version from tasks reason
+///   image.asked         version image tasks (stable's tasks get the image of a version)
+///   tasks.ready         version tasks, and image if that was what changed
+///   tasks.failed        reason attempt
 ///   rollout.resumed     state
 ///   rollout.finished    outcome reason canary_requests canary_errors
 struct Event {

@@ -1,5 +1,6 @@
 #include "sim/rollout/journal.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "sim/rollout/analysis/spec_json.h"
@@ -73,17 +74,63 @@ Weights weights_from_json(const Json& json) {
   return weights;
 }
 
+Json count_to_json(const TaskCount& count) {
+  Json json = {{"desired", count.desired},
+               {"ready", count.ready},
+               {"leaving", count.leaving},
+               {"build", count.build}};
+  if (!count.failure.empty()) json["failure"] = count.failure;
+  return json;
+}
+
+TaskCount count_from_json(const Json* json) {
+  if (json == nullptr) return {};
+  const auto tasks = [json](std::string_view key) {
+    return static_cast<int>(std::clamp<std::int64_t>(get_int(*json, key), 0, kMostTasks));
+  };
+  return {tasks("desired"), tasks("ready"), tasks("leaving"), get_string(*json, "build"),
+          get_string(*json, "failure")};
+}
+
+Json tasks_to_json(const Tasks& tasks) {
+  return {{"stable", count_to_json(tasks.stable)},
+          {"canary", count_to_json(tasks.canary)},
+          {"same-image", tasks.same_image}};
+}
+
+Tasks tasks_from_json(const Json& json) {
+  return {count_from_json(find(json, "stable")), count_from_json(find(json, "canary")),
+          get_bool(json, "same-image")};
+}
+
+std::optional<Tasks> tasks_at(const Json& json) {
+  const Json* tasks = find(json, "tasks");
+  return tasks == nullptr ? std::nullopt : std::optional(tasks_from_json(*tasks));
+}
+
 struct InputWriter {
   TimePoint t;
 
   Json operator()(const Started& x) const {
     Json json = with_time(t, "started");
     json["weights"] = x.actual;
+    if (x.tasks) json["tasks"] = tasks_to_json(*x.tasks);
     return json;
   }
   Json operator()(const Restarted& x) const {
     Json json = with_time(t, "restarted");
     json["weights"] = x.actual;
+    if (x.tasks) json["tasks"] = tasks_to_json(*x.tasks);
+    return json;
+  }
+  Json operator()(const TasksSeen& x) const {
+    Json json = with_time(t, "tasks-seen");
+    json["tasks"] = tasks_to_json(x.tasks);
+    return json;
+  }
+  Json operator()(const TasksFailed& x) const {
+    Json json = with_time(t, "tasks-failed");
+    json["reason"] = x.reason;
     return json;
   }
   Json operator()(const WeightsApplied& x) const {
@@ -162,8 +209,10 @@ std::optional<Command> command_named(std::string_view name) {
 
 Result<Input> input_from_json(const Json& json) {
   const std::string kind = get_string(json, "input");
-  if (kind == "started") return Started{weights_from_json(json)};
-  if (kind == "restarted") return Restarted{weights_from_json(json)};
+  if (kind == "started") return Started{weights_from_json(json), tasks_at(json)};
+  if (kind == "restarted") return Restarted{weights_from_json(json), tasks_at(json)};
+  if (kind == "tasks-seen") return TasksSeen{tasks_at(json).value_or(Tasks{})};
+  if (kind == "tasks-failed") return TasksFailed{get_string(json, "reason")};
   if (kind == "weights-applied") return WeightsApplied{weights_from_json(json)};
   if (kind == "weights-failed") return WeightsFailed{get_string(json, "reason")};
   if (kind == "weights-seen") return WeightsSeen{weights_from_json(json)};

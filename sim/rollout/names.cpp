@@ -46,6 +46,8 @@ std::string_view to_string(Phase phase) {
       return "superseded";
     case Phase::Asking:
       return "asking";
+    case Phase::Scaling:
+      return "scaling";
   }
   CHECK_FAILED("phase");
 }

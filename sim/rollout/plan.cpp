@@ -1,9 +1,11 @@
 #include "sim/rollout/plan.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/rollout/analysis/spec_check.h"
 #include "sim/rollout/plan_parts.h"
+#include "sim/rollout/tasks.h"
 
 namespace coalmine::rollout {
 namespace {
@@ -36,6 +38,9 @@ class Checker {
     }
     if (plan_.poll <= Duration{}) add(nowhere, "poll must be longer than 0s");
     if (plan_.settle < Duration{}) add(nowhere, "settle must not be negative");
+    if (plan_.task_patience <= Duration{}) {
+      add(nowhere, "tasks must be given longer than 0s to take requests");
+    }
     for (std::size_t i = 0; i < plan_.steps.size(); ++i) check_step(i);
     for (const AnalysisSpec& spec : plan_.analyses) {
       for (Error& found : coalmine::rollout::check(spec, view_))
@@ -73,6 +78,10 @@ class Checker {
       see_canary();
     } else if (const auto* examine = std::get_if<Examine>(&step.what)) {
       check_examine(step, *examine);
+    } else if (const auto* scale = std::get_if<ScaleCanary>(&step.what)) {
+      if (!(scale->amount >= 0 && scale->amount <= kMostTasks)) {
+        add(step.place, "the canary's tasks are {}, allowed is 0 to {}", scale->amount, kMostTasks);
+      }
     } else if (std::holds_alternative<Promote>(step.what)) {
       const auto& promote = std::get<Promote>(step.what);
       if (i + 1 != plan_.steps.size()) add(step.place, "promote must be the last step");
@@ -110,6 +119,35 @@ class Checker {
 };
 
 }  // namespace
+
+const Promote* promotion_of(const Plan& plan) {
+  return plan.steps.empty() ? nullptr : std::get_if<Promote>(&plan.steps.back().what);
+}
+
+bool changes_tasks(const Plan& plan) {
+  const Promote* promote = promotion_of(plan);
+  return plan.capacity == CanaryCapacity::FollowWeight ||
+         (promote != nullptr && (promote->kind != PromoteKind::ByWeights || promote->stops_idle)) ||
+         std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) {
+           return std::holds_alternative<ScaleCanary>(step.what);
+         });
+}
+
+int canary_tasks(const ScaleCanary& how, double share, int stable) {
+  // Just above a whole number is that number: 20% of 5 tasks are one.
+  const auto up = [](double tasks) {
+    return static_cast<int>(std::clamp(std::ceil(tasks - 1e-9), 0.0, double{kMostTasks}));
+  };
+  switch (how.how) {
+    case ScaleCanary::How::Tasks:
+      return up(how.amount);
+    case ScaleCanary::How::Percent:
+      return up(how.amount / 100 * stable);
+    case ScaleCanary::How::FollowWeight:
+      return share <= 0 ? 0 : std::max(1, up(share * stable));
+  }
+  return stable;
+}
 
 std::vector<Error> check(const Plan& plan) {
   return Checker(plan).run();

@@ -45,14 +45,24 @@ struct Pause {
 /// What becomes of the versions at the end. Whatever it is, the canary's build has all traffic
 /// then.
 enum class PromoteKind {
-  ByWeights,  ///< the canary takes all traffic and is the stable version from then on
-  ImageSwap,  ///< stable's tasks get the canary's image, then all traffic goes back to them
-  Replace,    ///< stable's tasks are replaced by the canary's set
+  /// The canary takes all traffic and is the stable version from then on.
+  ByWeights,
+  /// Stable's tasks get the canary's image by a rolling update, then all traffic goes back to them
+  /// at once. Meanwhile the canary keeps the weight it has and nothing is judged: Flagger's
+  /// "Promoting", and the ten steps' pipeline with "set latest stable".
+  ImageSwap,
+  /// The canary's set takes stable's place: it gets as many tasks as stable has, then all traffic,
+  /// and stable's tasks are stopped. ECS's own deployments, CodeDeploy's replacement task set,
+  /// Argo's last step.
+  Replace,
 };
-/// The canary takes all traffic and becomes the stable version.
+/// The canary's build takes all traffic and becomes the stable version.
 struct Promote {
   std::string version;
   PromoteKind kind = PromoteKind::ByWeights;
+  /// Afterwards tasks without traffic are stopped: stable's, or with an image swap the canary's,
+  /// as Flagger does. Replace always does.
+  bool stops_idle = false;
 };
 /// Run these checks and go on when all are done; they have a count or an end of their own.
 struct Examine {
@@ -73,11 +83,12 @@ struct RouteMatching {
 struct Mirror {
   Percent share;
 };
-/// Tasks of the canary.
+/// Tasks of the canary, until another such step. More are waited for; fewer go at once. A
+/// promotion gives it at least as many as stable has, a roll-back as many as it had at the start.
 struct ScaleCanary {
-  enum class How { Tasks, Percent, FollowWeight };
+  enum class How { Tasks, Percent, FollowWeight };  ///< as CanaryCapacity::FollowWeight
   How how = How::FollowWeight;
-  double amount = 0;  ///< tasks, or percent of stable's
+  double amount = 0;  ///< tasks, or percent of stable's, rounded up
 };
 /// Canary and an equally large fresh copy of stable side by side, for so long.
 struct Experiment {
@@ -159,7 +170,16 @@ struct SyntheticLoad {
   Rate rate;
   Place place;
 };
-enum class CanaryCapacity { Full, FollowWeight };
+enum class CanaryCapacity {
+  Full,  ///< tasks stay as they are
+  /// ceil(weight * stable's tasks), one at least while it has a weight and none without; stable
+  /// keeps its own (Argo Rollouts without dynamicStableScale). The new ones take requests before
+  /// the weight rises; what is too much goes Plan::settle after it fell.
+  FollowWeight,
+};
+/// Tasks that are asked for must take requests by then, or the rollout is rolled back. Argo's and
+/// Flagger's progressDeadlineSeconds.
+inline constexpr Duration kTaskPatience = std::chrono::minutes{10};
 
 struct Plan {
   std::string stable = "v1";
@@ -178,6 +198,7 @@ struct Plan {
   std::optional<SessionAffinity> affinity;
   std::optional<SyntheticLoad> load;
   CanaryCapacity capacity = CanaryCapacity::Full;
+  Duration task_patience = kTaskPatience;
   /// How often metrics are read when the source has no better idea.
   Duration poll = std::chrono::seconds{10};
   /// How long a lowered weight may go on acting in the data plane; errors of that time are held
@@ -196,6 +217,13 @@ std::vector<Error> check(const Plan& plan);
 std::vector<Error> check_doubts(const Plan& plan);
 /// Analyses that are allowed but weak or senseless, each with the reason; part of check_doubts().
 std::vector<Error> analysis_warnings(const Plan& plan);
+/// Whether the rollout will change tasks, and so needs a TaskAdapter.
+bool changes_tasks(const Plan& plan);
+/// Tasks of the canary at this share (0 to 1) of the traffic, of `stable` ones of stable.
+int canary_tasks(const ScaleCanary& how, double share, int stable);
+/// The plan's promotion; nullptr: it has none.
+const Promote* promotion_of(const Plan& plan);
+
 /// What no world can play yet, each with the reason: a plan that has it must be refused, since
 /// leaving it out would answer another question.
 std::vector<Error> check_playable(const Plan& plan);

@@ -8,7 +8,7 @@ namespace {
 // --- words -----------------------------------------------------------------------------------
 
 std::string_view to_string(PromoteKind kind) {
-  return kind == PromoteKind::ByWeights     ? "weights"
+  return kind == PromoteKind::ByWeights   ? "weights"
          : kind == PromoteKind::ImageSwap ? "image-swap"
                                           : "replace";
 }
@@ -277,6 +277,7 @@ struct StepWriter {
   Json operator()(const Promote& x) const {
     Json json = {{"promote", x.version}};
     if (x.kind != PromoteKind::ByWeights) json["kind"] = word(x.kind);
+    if (x.stops_idle) json["stops-idle"] = true;
     return json;
   }
   Json operator()(const Examine& x) const {
@@ -329,7 +330,8 @@ Result<Step> step_from_json(const Json& json) {
     return Step{pause, {}};
   }
   if (find(json, "promote")) {
-    Promote promote{get_string(json, "promote"), PromoteKind::ByWeights};
+    Promote promote{get_string(json, "promote"), PromoteKind::ByWeights,
+                    get_bool(json, "stops-idle")};
     TRY_STATUS(read_word(
         json, "kind", {PromoteKind::ByWeights, PromoteKind::ImageSwap, PromoteKind::Replace},
         [](PromoteKind value) { return word(value); }, promote.kind));
@@ -388,6 +390,7 @@ void parts_to_json(const Plan& plan, Json& json) {
   }
   if (plan.load) json["load_per_s"] = plan.load->rate.per_s;
   if (plan.capacity == CanaryCapacity::FollowWeight) json["capacity"] = "follow-weight";
+  if (plan.task_patience != kTaskPatience) json["task-patience_ns"] = plan.task_patience.count();
 }
 
 Status parts_from_json(const Json& json, Plan& plan) {
@@ -427,6 +430,7 @@ Status parts_from_json(const Json& json, Plan& plan) {
   if (get_string(json, "capacity") == "follow-weight") {
     plan.capacity = CanaryCapacity::FollowWeight;
   }
+  plan.task_patience = duration_at(json, "task-patience_ns").value_or(plan.task_patience);
   return {};
 }
 

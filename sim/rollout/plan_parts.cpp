@@ -280,19 +280,9 @@ std::vector<Error> check_playable(const Plan& plan) {
     } else if (std::holds_alternative<Mirror>(step.what)) {
       add(errors, step.place,
           "mirroring cannot be played yet: no world copies requests to the canary");
-    } else if (std::holds_alternative<ScaleCanary>(step.what)) {
-      add(errors, step.place,
-          "scaling the canary cannot be played yet: a version's tasks are fixed in the world");
     } else if (std::holds_alternative<Experiment>(step.what)) {
       add(errors, step.place,
           "an experiment cannot be played yet: no world starts a fresh copy of the stable version");
-    }
-    const auto* promote = std::get_if<Promote>(&step.what);
-    if (promote != nullptr && promote->kind != PromoteKind::ByWeights) {
-      add(errors, step.place,
-          "promotion by {} cannot be played yet: a version's tasks keep their image; promote by "
-          "weights gives users the same versions at the same times",
-          promote->kind == PromoteKind::ImageSwap ? "image swap" : "replacement");
     }
   }
   if (plan.affinity) {
@@ -302,9 +292,6 @@ std::vector<Error> check_playable(const Plan& plan) {
   if (plan.load) {
     add(errors, plan.load->place,
         "load of the rollout's own cannot be played yet; raise given.traffic.rate instead");
-  }
-  if (plan.capacity == CanaryCapacity::FollowWeight) {
-    add(errors, {}, "tasks that follow the weight cannot be played yet: tasks are fixed");
   }
   return errors;
 }

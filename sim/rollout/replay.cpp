@@ -24,11 +24,21 @@ std::string_view name_of(const Input& input) {
     std::string_view operator()(const Operator&) const { return "operator"; }
     std::string_view operator()(const NewerRevision&) const { return "newer-revision"; }
     std::string_view operator()(const HookAnswered&) const { return "hook-answered"; }
+    std::string_view operator()(const TasksSeen&) const { return "tasks-seen"; }
+    std::string_view operator()(const TasksFailed&) const { return "tasks-failed"; }
   };
   return std::visit(Names{}, input);
 }
 
+bool concerns_tasks(const Action& asked) {
+  return std::holds_alternative<ReadTasks>(asked) || std::holds_alternative<ScaleTasks>(asked) ||
+         std::holds_alternative<SwapImage>(asked);
+}
+
 bool answers(const Input& input, const Action& asked) {
+  if (concerns_tasks(asked)) {
+    return std::holds_alternative<TasksSeen>(input) || std::holds_alternative<TasksFailed>(input);
+  }
   if (std::holds_alternative<ChangeWeights>(asked)) {
     return std::holds_alternative<WeightsApplied>(input) ||
            std::holds_alternative<WeightsFailed>(input);
@@ -50,6 +60,7 @@ std::string asked_for(const Action& asked) {
   }
   if (std::holds_alternative<ReadWeights>(asked)) return "the weights that are set";
   if (std::holds_alternative<ReadMetrics>(asked)) return "metrics";
+  if (concerns_tasks(asked)) return "tasks";
   return "an answer of a hook";
 }
 

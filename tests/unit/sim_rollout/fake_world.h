@@ -69,6 +69,61 @@ class FakeTraffic : public TrafficAdapter {
   Clock& clock_;
 };
 
+/// Tasks that take requests `start` after they were asked for; an image swap takes as long.
+class FakeTasks : public TaskAdapter {
+ public:
+  FakeTasks(Clock& clock, int stable, int canary) : clock_(clock) {
+    now.stable = {stable, stable, 0, "app:1", ""};
+    now.canary = {canary, canary, 0, "app:2", ""};
+  }
+  Result<Tasks> read() override {
+    if (failures > 0) {
+      --failures;
+      return error(ErrorKind::Failed, "ServerException: try again");
+    }
+    if (clock_.now() >= scaled_at_ + start) now.canary.ready = now.canary.desired;
+    now.canary.ready = std::min(now.canary.ready, now.canary.desired);
+    if (clock_.now() >= swapped_at_ + start) {
+      now.stable.ready = now.stable.desired;
+      now.stable.leaving = 0;
+    }
+    now.canary.failure = failure;
+    return now;
+  }
+  Result<Tasks> scale(const std::string& version, int tasks) override {
+    history.push_back(
+        fmt::format("{} {} {}", to_stopwatch(clock_.now() - kVirtualEpoch), version, tasks));
+    if (refusals > 0) {
+      --refusals;
+      return error(ErrorKind::Failed, "AccessDenied: not you");
+    }
+    (version == "v1" ? now.stable : now.canary).desired = tasks;
+    if (version == "v2") scaled_at_ = clock_.now();
+    return read();
+  }
+  Result<Tasks> swap_image(const std::string& build) override {
+    now.stable.build = build.empty() ? "app:3" : build;
+    now.same_image = build.empty();
+    history.push_back(
+        fmt::format("{} image {}", to_stopwatch(clock_.now() - kVirtualEpoch), now.stable.build));
+    if (!build.empty()) start = Duration{};  // the old tasks have never gone
+    now.stable.leaving = now.stable.desired;
+    now.stable.ready = 0;
+    swapped_at_ = clock_.now();
+    return read();
+  }
+
+  Tasks now;
+  Duration start = 25s;
+  int failures = 0, refusals = 0;
+  std::string failure;
+  std::vector<std::string> history;
+
+ private:
+  Clock& clock_;
+  TimePoint scaled_at_{}, swapped_at_{};
+};
+
 struct FakeVersion {
   double errors = 0;
   double slow = 0;
