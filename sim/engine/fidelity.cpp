@@ -9,6 +9,15 @@
 namespace coalmine::engine {
 namespace {
 
+/// What the version's tasks run after the promotion; nullptr: what they have always run.
+const world::Version* other_build(const world::Spec& spec, const world::Version& version) {
+  const rollout::Promote* promotion = rollout::promotion_of(spec.plan);
+  const auto canary = world::version_index(spec, spec.plan.canary);
+  const bool swaps = promotion != nullptr && canary && version.name == spec.plan.stable &&
+                     promotion->kind == rollout::PromoteKind::ImageSwap;
+  return swaps ? &spec.versions[*canary] : nullptr;
+}
+
 /// "v1 has a capacity, so requests queue"; empty: only counts matter.
 std::string why_in_order(const world::Spec& spec, const world::Version& version) {
   const auto text = [&version](std::string_view why) {
@@ -16,6 +25,11 @@ std::string why_in_order(const world::Spec& spec, const world::Version& version)
   };
   if (version.capacity) return text("has a capacity, so its requests queue");
   if (version.concurrency) return text("has a concurrency, so its requests queue");
+  if (const auto build = other_build(spec, version)) {
+    if (!(build->latency == version.latency)) return text("gets a build of another latency");
+    const std::string why = why_in_order(spec, *build);
+    if (!why.empty()) return why;
+  }
   const auto fault_text = [&](const world::Fault& fault) {
     const std::string kind =
         fault.burst > 0 ? "bursts" : fmt::format("\"{}\"", world::to_string(fault.kind));
@@ -42,6 +56,7 @@ bool concerns_health(const world::Fault& fault) {
 }  // namespace
 
 bool health_matters(const world::Spec& spec) {
+  if (rollout::changes_tasks(spec.plan)) return true;
   for (const world::Version& version : spec.versions) {
     if (std::any_of(version.faults.begin(), version.faults.end(), concerns_health)) return true;
   }

@@ -17,11 +17,13 @@ void Simulation::carry_out(const Due& due) {
     case Kind::ThrottleEnds:
       return throttle(due);
     case Kind::Scale:
-      return scale(std::get<world::ScaleTasks>(spec_.events[due.event].what));
+      return scale_by_hand(std::get<world::ScaleTasks>(spec_.events[due.event].what));
     case Kind::Revision:
       return arrive(std::get<world::RevisionArrives>(spec_.events[due.event].what));
     case Kind::TaskUp:
       return start_task(due);
+    case Kind::NewBuild:
+      return take_build(due);
   }
 }
 
@@ -77,18 +79,23 @@ void Simulation::throttle(const Due& due) {
 }
 
 /// New tasks come up after their start; of those that go, the last ones go first.
-void Simulation::scale(const world::ScaleTasks& scale) {
+void Simulation::resize(std::size_t version, std::size_t tasks) {
+  const std::size_t before = pools_[version]->size();
+  const TimePoint up_at = now_ + spec_.platform.task_start;
+  for (std::size_t task = tasks; task < before; ++task) {
+    plane_->task_stopped({version, task}, now_);
+  }
+  pools_[version]->resize(tasks, up_at);
+  for (std::size_t task = before; task < tasks; ++task) {
+    schedule({up_at, Due::Kind::TaskUp, 0, {version, task}});
+  }
+}
+
+void Simulation::scale_by_hand(const world::ScaleTasks& scale) {
   std::string what;
   for (const auto& [name, wanted] : scale.tasks) {
-    const std::size_t v = world::version_index(spec_, name).value_or(0);
-    const std::size_t before = pools_[v]->size(), after = static_cast<std::size_t>(wanted);
     what += fmt::format("{}{} to {} tasks", what.empty() ? "" : ", ", name, wanted);
-    const TimePoint up_at = now_ + spec_.platform.task_start;
-    for (std::size_t task = after; task < before; ++task) plane_->task_stopped({v, task}, now_);
-    pools_[v]->resize(after, up_at);
-    for (std::size_t task = before; task < after; ++task) {
-      schedule({up_at, Due::Kind::TaskUp, 0, {v, task}});
-    }
+    resize(world::version_index(spec_, name).value_or(0), static_cast<std::size_t>(wanted));
   }
   recorder_.note(now_, "tasks.scaled", {{"what", what}});
   notice_routes();

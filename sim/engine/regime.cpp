@@ -35,6 +35,15 @@ std::vector<std::size_t> tasks_of(const traffic::TargetIndex& target) {
   return tasks;
 }
 
+std::vector<std::size_t> healthy_tasks_of(const traffic::Target& target) {
+  std::vector<std::size_t> tasks;
+  for (const traffic::Instance& instance : target.instances) {
+    const auto id = instance.healthy ? task_at(instance.address) : std::nullopt;
+    if (id) tasks.push_back(id->task);
+  }
+  return tasks;
+}
+
 /// Fills in the targets of a segment whose requests are forwarded.
 void forward(const world::Spec& spec, const RegimeInputs& inputs,
              const traffic::ForwardIndex& forward, SegmentRegime& segment, RoutedRegime& routed) {
@@ -42,7 +51,12 @@ void forward(const world::Spec& spec, const RegimeInputs& inputs,
   const std::uint64_t total = forward.total_weight;
   for (const traffic::TargetIndex& target : forward.targets) {
     const auto v = version_of(spec, target.target->name);
-    if (v) routed.weights[*v] = target.target->weight;
+    if (v) {
+      routed.weights[*v] = target.target->weight;
+      // Also without a weight: a rollout waits for them.
+      routed.usable[*v] = tasks_of(target);
+      routed.healthy[*v] = healthy_tasks_of(*target.target);
+    }
     if (target.target->weight == 0 || segment.targets == kMaxTargets) continue;
     cumulative += target.target->weight;
     const std::size_t k = segment.targets++;
@@ -51,7 +65,6 @@ void forward(const world::Spec& spec, const RegimeInputs& inputs,
     segment.version[k] = v.value_or(0);
     segment.up[k] = v.has_value() && !target.usable.empty();
     if (!v) continue;
-    routed.usable[*v] = tasks_of(target);
     if (!inputs.ordered[*v]) {
       segment.behaviour[k] = make_behaviour(inputs.faults[*v], spec, segment.facts);
     }
@@ -69,6 +82,7 @@ RoutedRegime make_regime(const world::Spec& spec, const RegimeInputs& inputs) {
   }
   routed.weights.assign(spec.versions.size(), 0);
   routed.usable.resize(spec.versions.size());
+  routed.healthy.resize(spec.versions.size());
 
   std::vector<world::Segment> segments = spec.traffic.segments;
   double rest = 100;

@@ -22,6 +22,8 @@ struct RoutedRegime {
   Regime regime;
   std::vector<std::uint32_t> weights;            ///< of the last segment's route, by version
   std::vector<std::vector<std::size_t>> usable;  ///< tasks that the gateway may pick, by version
+  /// Those that it knows and takes for healthy: where all are sick a load balancer picks any.
+  std::vector<std::vector<std::size_t>> healthy;
 };
 
 /// Where the requests of every segment go now and what becomes of them.

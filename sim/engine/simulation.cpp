@@ -31,6 +31,8 @@ std::vector<std::shared_ptr<const LatencyTable>> make_tables(const world::Spec& 
   return tables;
 }
 
+}  // namespace
+
 TaskPool::Limits limits_of(const world::Spec& spec, const world::Version& version) {
   TaskPool::Limits limits;
   if (version.capacity) limits.spacing = from_seconds(1 / version.capacity->per_s);
@@ -39,8 +41,6 @@ TaskPool::Limits limits_of(const world::Spec& spec, const world::Version& versio
   limits.restart = spec.platform.task_start;
   return limits;
 }
-
-}  // namespace
 
 Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggregate)
     : spec_(spec),
@@ -58,6 +58,7 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
       comparisons_(Random(seed).split("comparisons")),
       health_matters_(health_matters(spec)),
       tables_(make_tables(spec)),
+      tables_of_builds_(tables_),
       limits_(rollout::latency_limits(spec.plan.analyses)),
       count_only_(aggregate),
       ledger_(spec, recorder_, seed, kVirtualEpoch, tables_,
@@ -66,6 +67,7 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
   for (std::size_t v = 0; v < spec.versions.size(); ++v) {
     const world::Version& version = spec.versions[v];
     ordered_.push_back(needs_order(spec, version));
+    builds_.push_back({version.name, version.name});
     pools_.push_back(std::make_unique<TaskPool>(limits_of(spec, version), tables_[v],
                                                 static_cast<std::size_t>(version.tasks), start_));
     for (const Fault& fault : version.faults) active_[v].emplace_back(kFromTheBeginning, fault);
@@ -233,6 +235,7 @@ void Simulation::rebuild_regime() {
   RoutedRegime routed = make_regime(spec_, inputs);
   regime_ = std::move(routed.regime);
   live_weights_ = std::move(routed.weights);
+  healthy_ = std::move(routed.healthy);
   for (std::size_t v = 0; v < pools_.size(); ++v) {
     pools_[v]->set_usable(std::move(routed.usable[v]));
   }
@@ -348,6 +351,7 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
       nullptr};
   world::DeclaredHooks hooks(spec, simulation, recorder.record().start);
   world.hooks = &hooks;
+  world.tasks = &simulation;
   std::unique_ptr<rollout::JournalFile> journal;
   if (!options.journal.empty()) {
     const rollout::JournalHeader header{simulation.now(), fmt::format("{}-{}", spec.name, seed),

@@ -23,7 +23,7 @@ namespace coalmine::engine {
 
 /// The virtual world. It is the rollout's clock: while the rollout sleeps, requests come, faults
 /// begin, weights take effect and metrics are written, in the order of their time.
-class Simulation : public Clock {
+class Simulation : public Clock, public rollout::TaskAdapter {
  public:
   /// `spec` must outlive the object. `aggregate`: only for a Spec that choose_fidelity() allows.
   Simulation(const world::Spec& spec, std::uint64_t seed, bool aggregate);
@@ -34,6 +34,11 @@ class Simulation : public Clock {
   TimePoint now() override { return now_; }
   /// Returns early when the scenario's limit comes first.
   void sleep_until(TimePoint t) override;
+
+  // --- rollout::TaskAdapter ---
+  Result<rollout::Tasks> read() override;
+  Result<rollout::Tasks> scale(const std::string& version, int tasks) override;
+  Result<rollout::Tasks> swap_image(const std::string& build) override;
 
   /// Whose sleep ends when the scenario kills the controller.
   world::ControllerLives& lives() { return lives_; }
@@ -55,9 +60,15 @@ class Simulation : public Clock {
   void change_fault(const Due& due);
   void set_foreign(const world::ForeignWeights& foreign);
   void throttle(const Due& due);
-  void scale(const world::ScaleTasks& scale);
+  void scale_by_hand(const world::ScaleTasks& scale);
   void arrive(const world::RevisionArrives& revision);
   void start_task(const Due& due);
+  void resize(std::size_t version, std::size_t tasks);
+  // What the rollout does to tasks.
+  rollout::TaskCount count_of(const std::string& version) const;
+  std::optional<Duration> start_of(const std::string& build) const;
+  std::vector<world::Fault> faults_of_build(const std::string& build) const;
+  void take_build(const Due& due);
   void schedule(Due due);
   void fault_pools(std::size_t version);
   // Routes.
@@ -90,12 +101,20 @@ class Simulation : public Clock {
   std::vector<PendingRoutes> pending_routes_;
   traffic::Snapshot live_routes_;
   std::vector<std::uint32_t> live_weights_;
+  std::vector<std::vector<std::size_t>> healthy_;  ///< tasks, as the gateway sees them, by version
 
   std::vector<Due> due_;  ///< faults, scaling, tasks to come up; sorted, done up to next_due_
   std::size_t next_due_ = 0;
   std::vector<std::vector<std::pair<std::size_t, world::Fault>>> active_;  ///< by version
   std::vector<std::pair<std::size_t, double>> throttles_;                  ///< by event, share
-  std::vector<std::shared_ptr<const LatencyTable>> tables_;
+  std::vector<std::shared_ptr<const LatencyTable>> tables_;                ///< by version
+  std::vector<std::shared_ptr<const LatencyTable>> tables_of_builds_;      ///< the same, for ever
+  /// Which version's build a version's tasks run; another than its own after an image swap.
+  struct Build {
+    std::string asked, running;
+    TimePoint up_at{};
+  };
+  std::vector<Build> builds_;                     ///< by version
   std::vector<bool> ordered_;                     ///< by version
   std::vector<std::unique_ptr<TaskPool>> pools_;  ///< by version
 

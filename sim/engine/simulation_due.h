@@ -20,12 +20,15 @@ struct Simulation::Due {
     ThrottleEnds,
     Scale,
     Revision,
-    TaskUp
+    TaskUp,
+    NewBuild
   };
   TimePoint at;
   Kind kind = Kind::FaultBegins;
   std::size_t event = 0;  ///< index in Spec::events
-  TaskId task = {};       ///< TaskUp
+  TaskId task = {};       ///< TaskUp; of NewBuild only its version
 };
+
+TaskPool::Limits limits_of(const world::Spec& spec, const world::Version& version);
 
 }  // namespace coalmine::engine

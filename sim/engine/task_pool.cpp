@@ -68,6 +68,22 @@ void TaskPool::resize(std::size_t tasks, TimePoint now) {
   while (tasks_.size() < tasks) tasks_.push_back(make_task(now));
 }
 
+int TaskPool::up(const std::vector<std::size_t>& tasks, TimePoint now) const {
+  return static_cast<int>(std::count_if(tasks.begin(), tasks.end(), [&](std::size_t task) {
+    return task < tasks_.size() && tasks_[task].up_at <= now;
+  }));
+}
+
+void TaskPool::rebuild(const Limits& limits, std::shared_ptr<const LatencyTable> latency,
+                       TimePoint now) {
+  const std::size_t tasks = size();
+  resize(0, now);
+  limits_ = limits;
+  latency_ = std::move(latency);
+  faults_.clear();
+  resize(tasks, now);
+}
+
 TaskPool::Task* TaskPool::next_task(TimePoint now) {
   for (std::size_t tried = 0; tried < usable_.size(); ++tried) {
     if (next_ >= usable_.size()) next_ = 0;

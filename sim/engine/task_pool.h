@@ -37,6 +37,11 @@ class TaskPool {
   /// Adds tasks that are up from `now` on, or forgets the last ones (they finish their work).
   void resize(std::size_t tasks, TimePoint now);
   std::size_t size() const { return tasks_.size(); }
+  /// How many of these tasks are up.
+  int up(const std::vector<std::size_t>& tasks, TimePoint now) const;
+  /// As many new tasks in the place of all, without faults at first; the old ones finish their
+  /// work.
+  void rebuild(const Limits& limits, std::shared_ptr<const LatencyTable> latency, TimePoint now);
   bool may_crash() const { return may_crash_; }
 
   /// One request of a segment that arrives at `now`; times must not fall. Attempts that are made

@@ -57,7 +57,7 @@ std::string render_line(const rollout::Event& event, TimePoint start) {
   if (event.name == "fault.ended") return line("fault", event.text("what") + " ends");
   if (event.name == "routes.live") return line("routes", event.text("what"));
   if (event.name == "task.crashed" || event.name == "task.started" ||
-      event.name == "tasks.scaled") {
+      event.name == "tasks.scaled" || event.name == "tasks.swapped") {
     return line("tasks", event.text("what"));
   }
   if (event.name == "api.throttled") return line("aws", event.text("what"));

@@ -291,7 +291,7 @@ struct VersionRecord {
 
 /// The states of a rollout as scenarios name them, in the order of a life.
 inline constexpr std::string_view kStates[] = {
-    "baseline", "shifting",     "baking",      "paused",     "promoting",
+    "baseline", "scaling",      "shifting",    "baking",     "paused", "promoting",
     "promoted", "rolling-back", "rolled-back", "superseded", "failed"};
 
 struct StateChange {
