@@ -74,6 +74,9 @@ std::map<std::string, std::string> to_map(const TargetSettings& s) {
           {"rule", s.rule_arn},
           {"stable-target", s.stable_target},
           {"canary-target", s.canary_target},
+          {"cluster", s.cluster},
+          {"stable-service", s.stable_service},
+          {"canary-service", s.canary_service},
           {"metric-period", coalmine::to_string(s.metric_period)},
           {"metric-delay", coalmine::to_string(s.metric_delay)}};
 }
@@ -104,6 +107,9 @@ TargetSettings settings_from_map(const std::map<std::string, std::string>& map) 
   text("rule", s.rule_arn);
   text("stable-target", s.stable_target);
   text("canary-target", s.canary_target);
+  text("cluster", s.cluster);
+  text("stable-service", s.stable_service);
+  text("canary-service", s.canary_service);
   duration("metric-period", s.metric_period);
   duration("metric-delay", s.metric_delay);
   return s;
@@ -164,6 +170,16 @@ Result<std::unique_ptr<RolloutTarget>> RolloutTarget::open(const TargetSettings&
                        mesh_metrics(settings.mesh, settings.gateway, settings.canary_target)};
     };
   }
+  const auto service = [](const std::string& given, const std::string& otherwise) {
+    return given.empty() ? otherwise : given;
+  };
+  target->tasks_ = std::make_unique<EcsTasks>(
+      *target->client_, EcsServices{settings.cluster,
+                                    plan.stable,
+                                    plan.canary,
+                                    service(settings.stable_service, settings.stable_target),
+                                    service(settings.canary_service, settings.canary_target),
+                                    {}});
   target->metrics_ =
       std::make_unique<CloudWatchMetrics>(*target->client_, std::move(metrics), timing);
   return target;

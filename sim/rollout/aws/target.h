@@ -7,6 +7,7 @@
 #include "sim/rollout/aws/alb_traffic.h"
 #include "sim/rollout/aws/appmesh_traffic.h"
 #include "sim/rollout/aws/cloudwatch_metrics.h"
+#include "sim/rollout/aws/ecs_tasks.h"
 
 namespace coalmine::rollout {
 
@@ -22,6 +23,8 @@ struct TargetSettings {
   int listener_port = 80;
   std::string rule_arn;  ///< empty: the listener's default action
   std::string stable_target = "app-v1", canary_target = "app-v2";  ///< nodes or target groups
+  std::string cluster = "coalmine";                                ///< of the ECS services
+  std::string stable_service, canary_service;                      ///< empty: named as the targets
   Duration metric_period{};  ///< zero: 10s of the mock's App Mesh, else 60s
   Duration metric_delay{};   ///< zero: 5s locally, 60s on AWS
 };
@@ -47,6 +50,7 @@ class RolloutTarget {
 
   AwsTraffic& traffic() { return *traffic_; }
   MetricsSource& metrics() { return *metrics_; }
+  TaskAdapter& tasks() { return *tasks_; }
   aws::Client& client() { return *client_; }
   /// As given, with the endpoint and region that were found: for whoever goes on elsewhere.
   const TargetSettings& settings() const { return settings_; }
@@ -60,6 +64,7 @@ class RolloutTarget {
   std::unique_ptr<aws::Client> client_;
   std::unique_ptr<AwsTraffic> traffic_;
   std::unique_ptr<MetricsSource> metrics_;
+  std::unique_ptr<TaskAdapter> tasks_;
   std::string description_;
 };
 
