@@ -1,6 +1,7 @@
 // The command line of sample-app; the only file that sees CLI11.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 
 #include "sample-app/run.h"
 #include "sim/core/units.h"
@@ -61,6 +62,9 @@ int main(int argc, char** argv) {
   if (const char* version = std::getenv("VERSION");
       version != nullptr && *version != '\0' && cli.get_option("--version")->count() == 0) {
     options.version = version;
+  }
+  if (const char* service = std::getenv("SERVICE_NAME"); service != nullptr) {
+    options.service = service;
   }
   auto parsed = faults::parse_faults(faults);
   if (!parsed) {

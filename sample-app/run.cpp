@@ -27,7 +27,8 @@ std::uint64_t fresh_seed() {
 class LiveService : public Service {
  public:
   LiveService(const RunOptions& options, std::function<void()> crash)
-      : app_(options.version, options.faults, now(),
+      : service_(options.service),
+        app_(options.version, options.faults, now(),
              Random(options.seed != 0 ? options.seed : fresh_seed()), ServiceQueue(options.limits)),
         crash_(std::move(crash)) {}
   ~LiveService() override { LiveService::drain(); }
@@ -60,6 +61,7 @@ class LiveService : public Service {
       crash_();
       answer.response.misbehaviour = net::Misbehaviour::Reset;
     }
+    if (!service_.empty()) answer.response.headers.add("X-Served-By", service_);
     app_.finished(answer, now() - begun);
     return std::move(answer.response);
   }
@@ -73,6 +75,7 @@ class LiveService : public Service {
     }
   }
 
+  const std::string service_;
   App app_;
   std::function<void()> crash_;
   std::mutex mutex_;

@@ -15,6 +15,7 @@ namespace coalmine::sample {
 
 struct RunOptions {
   std::string version = "v1";
+  std::string service;  ///< whose task it is, for the header X-Served-By; empty: nobody says
   std::string host = "127.0.0.1";
   int port = 9000;
   std::vector<faults::Fault> faults;

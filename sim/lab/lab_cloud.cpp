@@ -19,6 +19,7 @@
 #include "sim/rollout/aws/alb_traffic.h"
 #include "sim/rollout/aws/appmesh_traffic.h"
 #include "sim/rollout/aws/cloudwatch_metrics.h"
+#include "sim/rollout/aws/ecs_tasks.h"
 
 namespace coalmine::lab {
 namespace {
@@ -80,6 +81,7 @@ class RunningCloud : public LabCloud {
   Clock& clock() override { return *clock_; }
   rollout::TrafficAdapter& traffic() override { return *traffic_; }
   rollout::MetricsSource& metrics() override { return *metrics_; }
+  rollout::TaskAdapter& services() override { return *services_; }
   std::string host() const override { return host_; }
   int port() const override { return alb_ ? kListenerPort : gateway_port_; }
   std::string target(const std::string& version) const override { return names_.node(version); }
@@ -227,6 +229,14 @@ class RunningCloud : public LabCloud {
       };
     }
     metrics_ = std::make_unique<rollout::CloudWatchMetrics>(*client_, find, timing);
+    // How a version behaves stands in its environment here, for want of images of its own.
+    services_ = std::make_unique<rollout::EcsTasks>(
+        *client_, rollout::EcsServices{names_.cluster,
+                                       spec_.plan.stable,
+                                       spec_.plan.canary,
+                                       versions.stable_target,
+                                       versions.canary_target,
+                                       {"FAULT", "CAPACITY", "CONCURRENCY", "QUEUE"}});
   }
 
   static net::Request control_request(const char* method, std::string body) {
@@ -263,6 +273,7 @@ class RunningCloud : public LabCloud {
         if ((version.name == spec_.plan.stable) != stable) continue;
         settings.versions.emplace_back(version.name, version.tasks);
         settings.environment[version.name] = environment_of(spec_, version, options_.speed);
+        settings.environment[version.name]["SERVICE_NAME"] = names_.node(version.name);
       }
     }
     settings.port = kAppPort;
@@ -424,6 +435,7 @@ class RunningCloud : public LabCloud {
   std::unique_ptr<rollout::TrafficAdapter> traffic_;
   rollout::CloudWatchMetrics::Metrics find_metrics_;
   std::unique_ptr<rollout::MetricsSource> metrics_;
+  std::unique_ptr<rollout::TaskAdapter> services_;
 };
 
 }  // namespace

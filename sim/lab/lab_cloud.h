@@ -42,6 +42,8 @@ class LabCloud {
   virtual Clock& clock() = 0;
   virtual rollout::TrafficAdapter& traffic() = 0;
   virtual rollout::MetricsSource& metrics() = 0;
+  /// The versions' ECS services, as the rollout changes them.
+  virtual rollout::TaskAdapter& services() = 0;
   /// Where users' requests go: the gateway's task, or the load balancer's address.
   virtual std::string host() const = 0;
   virtual int port() const = 0;

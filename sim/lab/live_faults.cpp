@@ -79,31 +79,38 @@ Status put_faults(const LabTask& task, int port, const std::string& text) {
 FaultBoard::FaultBoard(const world::Spec& spec, double speed)
     : spec_(spec), speed_(speed), boards_(spec.versions.size()) {
   for (std::size_t v = 0; v < boards_.size(); ++v) {
-    boards_[v].own = spec.versions[v].faults;
-    rewrite(v);
-    boards_[v].at_start = boards_[v].text;
+    boards_[v].build = {v, spec.versions[v].faults};
   }
 }
 
 void FaultBoard::begin(std::size_t version, std::size_t event, const world::Fault& fault) {
   boards_[version].active.emplace_back(event, fault);
-  rewrite(version);
 }
 
 void FaultBoard::end(std::size_t version, std::size_t event) {
   std::erase_if(boards_[version].active, [event](const auto& one) { return one.first == event; });
-  rewrite(version);
 }
 
 void FaultBoard::rebuild(std::size_t version, std::vector<world::Fault> faults) {
-  boards_[version].own = std::move(faults);
-  rewrite(version);
+  boards_[version].build.own = std::move(faults);
 }
 
-void FaultBoard::rewrite(std::size_t version) {
-  std::vector<world::Fault> all = boards_[version].own;
-  for (const auto& [event, fault] : boards_[version].active) all.push_back(fault);
-  boards_[version].text = fault_text(spec_, spec_.versions[version], all, speed_);
+void FaultBoard::adopt(std::size_t version, std::size_t from) {
+  Board& board = boards_[version];
+  for (const auto& [arn, text] : board.told) board.elders.try_emplace(arn, board.build);
+  board.build =
+      from == version ? Build{version, spec_.versions[version].faults} : boards_[from].build;
+}
+
+std::string FaultBoard::text_at_start(const Build& build) const {
+  const world::Version& version = spec_.versions[build.version];
+  return fault_text(spec_, version, version.faults, speed_);
+}
+
+std::string FaultBoard::text_of(const Board& board, const Build& build) const {
+  std::vector<world::Fault> all = build.own;
+  for (const auto& [event, fault] : board.active) all.push_back(fault);
+  return fault_text(spec_, spec_.versions[build.version], all, speed_);
 }
 
 Status FaultBoard::tell(std::size_t version, const std::vector<LabTask>& tasks, int port) {
@@ -112,11 +119,14 @@ Status FaultBoard::tell(std::size_t version, const std::vector<LabTask>& tasks, 
   Status status;
   for (const LabTask& task : tasks) {
     const auto known = board.told.find(task.arn);
-    std::string heard = known == board.told.end() ? board.at_start : known->second;
-    if (heard != board.text) {
-      const Status put = put_faults(task, port, board.text);
+    const auto elder = board.elders.find(task.arn);
+    const Build& build = elder == board.elders.end() ? board.build : elder->second;
+    const std::string text = text_of(board, build);
+    std::string heard = known == board.told.end() ? text_at_start(build) : known->second;
+    if (heard != text) {
+      const Status put = put_faults(task, port, text);
       if (put) {
-        heard = board.text;
+        heard = text;
       } else if (status) {
         status = put;
       }

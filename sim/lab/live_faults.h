@@ -33,18 +33,25 @@ class FaultBoard {
   void end(std::size_t version, std::size_t event);
   /// Another build runs in the version's tasks: with these faults from its beginning on.
   void rebuild(std::size_t version, std::vector<world::Fault> faults);
+  /// Tasks that are not known yet run another version's build, with its environment.
+  void adopt(std::size_t version, std::size_t from);
   /// Tells every task that has heard something else. A task that is new knows its environment.
   Status tell(std::size_t version, const std::vector<LabTask>& tasks, int port);
 
  private:
+  struct Build {
+    std::size_t version = 0;        ///< whose
+    std::vector<world::Fault> own;  ///< what is wrong with it
+  };
   struct Board {
-    std::vector<world::Fault> own;                             ///< of the build itself
+    Build build;                                               ///< of new tasks
+    std::map<std::string, Build> elders;                       ///< tasks that run an earlier one
     std::vector<std::pair<std::size_t, world::Fault>> active;  ///< by event of the scenario
-    std::string at_start;                                      ///< what the environment says
-    std::string text;                                          ///< what holds now
     std::map<std::string, std::string> told;                   ///< by task
   };
-  void rewrite(std::size_t version);
+  /// What the environment says, and what holds now.
+  std::string text_at_start(const Build& build) const;
+  std::string text_of(const Board& board, const Build& build) const;
 
   const world::Spec& spec_;
   double speed_;

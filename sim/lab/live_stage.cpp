@@ -7,6 +7,8 @@ namespace coalmine::lab {
 namespace {
 
 constexpr Duration kSlice = std::chrono::milliseconds{50};  ///< how long news goes unnoticed
+/// What ECS says of tasks that somebody wanted no longer.
+constexpr const char* kScaledIn = "Scaling activity initiated";
 /// A gateway that has not adopted weights by then, real time beyond the route delay, never will.
 constexpr Duration kSettleLimit = std::chrono::seconds{10};
 
@@ -49,6 +51,12 @@ void LiveStage::sleep_until(TimePoint t) {
     const Duration real = from_seconds(to_seconds(std::max(wake - at, Duration{})) / speed_);
     std::this_thread::sleep_for(std::min(real, kSlice));
   }
+}
+
+void LiveStage::swap_build(bool to_canary) {
+  const std::size_t stable = world::version_index(spec_, spec_.plan.stable).value_or(0);
+  const std::size_t canary = world::version_index(spec_, spec_.plan.canary).value_or(0);
+  faults_.adopt(stable, to_canary ? canary : stable);
 }
 
 void LiveStage::settle() {
@@ -190,6 +198,7 @@ void LiveStage::watch_tasks(TimePoint at) {
     const bool first = watched.addresses.empty() && watched.ends == 0;
     const std::vector<std::string> ends = cloud_.task_ends(name);
     for (; watched.ends < ends.size(); ++watched.ends) {
+      if (ends[watched.ends].starts_with(kScaledIn)) continue;
       recorder_.note(at, "task.crashed",
                      {{"what", fmt::format("a task of {}: {}", name, ends[watched.ends])}});
     }

@@ -32,6 +32,8 @@ class LiveStage : public Clock {
   bool stopped() const { return stop_ != nullptr && stop_->load(); }
   /// Makes the platform as unwilling as the scenario says, from the beginning.
   Status begin();
+  /// Stable's new tasks run the canary's build from now on, or their own again.
+  void swap_build(bool to_canary);
   /// Waits until the gateway has adopted the newest weights, for a limited time.
   void settle();
 

@@ -55,6 +55,13 @@ Status check_limits(const world::Spec& spec, double speed) {
   for (const world::Version& version : spec.versions) {
     TRY_STATUS(check_tasks(version.name, version.tasks));
   }
+  const auto stable = world::version_index(spec, spec.plan.stable);
+  for (const rollout::Step& step : spec.plan.steps) {
+    const auto* scale = std::get_if<rollout::ScaleCanary>(&step.what);
+    if (scale == nullptr || !stable) continue;
+    const int tasks = rollout::canary_tasks(*scale, 1, spec.versions[*stable].tasks);
+    TRY_STATUS(check_tasks(spec.plan.canary, tasks));
+  }
   for (const world::Event& event : spec.events) {
     const auto* scale = std::get_if<world::ScaleTasks>(&event.what);
     if (scale == nullptr) continue;
@@ -168,6 +175,25 @@ class PublishedMetrics : public rollout::MetricsSource {
   SegmentCounter& segments_;
 };
 
+/// The rollout's changes of tasks, within what a machine can run, and the stage told of them.
+class StagedTasks : public rollout::TaskAdapter {
+ public:
+  StagedTasks(LabCloud& cloud, LiveStage& stage) : cloud_(cloud), stage_(stage) {}
+  Result<rollout::Tasks> read() override { return cloud_.services().read(); }
+  Result<rollout::Tasks> scale(const std::string& version, int tasks) override {
+    TRY_STATUS(check_tasks(version, tasks));
+    return cloud_.services().scale(version, tasks);
+  }
+  Result<rollout::Tasks> swap_image(const std::string& build) override {
+    stage_.swap_build(build.empty());
+    return cloud_.services().swap_image(build);
+  }
+
+ private:
+  LabCloud& cloud_;
+  LiveStage& stage_;
+};
+
 tl::unexpected<Error> interrupted(const world::Spec& spec) {
   return error(ErrorKind::Environment, "{} was interrupted; what it had started has been stopped",
                spec.name);
@@ -213,6 +239,8 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
                                       nullptr};
   world::DeclaredHooks hooks(spec, stage, record.start);
   rollout_world.hooks = &hooks;
+  StagedTasks tasks(*cloud, stage);
+  rollout_world.tasks = &tasks;
   TRY(const rollout::RolloutEnd end,
       world::play_rollout(spec, rollout_world, stage.lives(), recorder));
   if (stage.stopped()) return interrupted(spec);

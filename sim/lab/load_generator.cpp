@@ -278,6 +278,7 @@ void Connection::fail(bool timed_out) {
   if (parser_ && parser_->is_header_done()) {
     sample.truncated = true;
     sample.version = std::string(parser_->get()["X-Served-Version"]);
+    sample.service = std::string(parser_->get()["X-Served-By"]);
   }
   ++turn_;
   timer_.cancel();
@@ -294,6 +295,7 @@ void Connection::finish() {
   sample.status = static_cast<int>(response.result_int());
   sample.path = arrival_.path;
   sample.version = std::string(response["X-Served-Version"]);
+  sample.service = std::string(response["X-Served-By"]);
   sample.reason = std::string(response["X-Coalmine-Reason"]);
   // The sample app's answers name the version in their body; its wrong ones do not.
   sample.wrong = sample.status == 200 && !sample.version.empty() &&

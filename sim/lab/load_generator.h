@@ -53,6 +53,7 @@ struct LoadSample {
   bool truncated = false;  ///< the head came, the body ended early
   bool timed_out = false;
   std::string version;   ///< X-Served-Version; empty when the answer does not say
+  std::string service;   ///< X-Served-By: the ECS service whose task it is; likewise
   std::string reason;    ///< X-Coalmine-Reason of the gateway's own answers
   std::size_t path = 0;  ///< index in LoadOptions::paths
   bool wrong = false;    ///< 200 with a body that is not the service's

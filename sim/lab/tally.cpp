@@ -75,8 +75,10 @@ Seen judge(const LoadSample& sample, const world::Spec& spec,
             Ending::Ok,
             sample.path};
   for (std::size_t v = 0; v < spec.versions.size(); ++v) {
-    if (sample.version == spec.versions[v].name ||
-        (version_broke(sample) && tells(sample, targets[v]))) {
+    // Weights send requests to services; after an image swap stable's runs the canary's build.
+    const bool served = sample.service.empty() ? sample.version == spec.versions[v].name
+                                               : sample.service == targets[v];
+    if (served || (version_broke(sample) && tells(sample, targets[v]))) {
       seen.version = static_cast<int>(v);
     }
   }

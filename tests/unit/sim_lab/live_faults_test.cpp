@@ -94,6 +94,27 @@ TEST(FaultBoard, TellsEachTaskWhatIsNewToIt) {
   EXPECT_EQ(task.take(), std::vector<std::string>{"latency=2ms"});
 }
 
+TEST(FaultBoard, NewTasksOfAnotherBuildAreToldWhatHoldsForIt) {
+  world::Spec s = spec();
+  s.versions[1].faults = {{world::FaultKind::Errors, Percent{5}, 500, std::nullopt, ""}};
+  Task task;
+  const int port = task.server->port();
+  FaultBoard board(s, 10);
+  const std::vector<LabTask> old = {{"arn:old", "127.0.0.1"}};
+  const std::vector<LabTask> fresh = {{"arn:new", "127.0.0.1"}};
+  ASSERT_TRUE(board.tell(0, old, port));
+  board.adopt(0, 1);
+  ASSERT_TRUE(board.tell(0, {old[0], fresh[0]}, port));
+  EXPECT_TRUE(task.take().empty()) << "each knows its own environment";
+  board.begin(0, 0, {world::FaultKind::Reset, Percent{1}});
+  ASSERT_TRUE(board.tell(0, {old[0], fresh[0]}, port));
+  EXPECT_EQ(task.take(), (std::vector<std::string>{"latency=lognormal(2ms,8ms); reset=1%",
+                                                   "latency=2ms; errors=5%; reset=1%"}));
+  board.adopt(0, 0);
+  ASSERT_TRUE(board.tell(0, {{"arn:own", "127.0.0.1"}}, port));
+  EXPECT_EQ(task.take(), std::vector<std::string>{"latency=lognormal(2ms,8ms); reset=1%"});
+}
+
 TEST(FaultBoard, ARefusalIsAnErrorAndTriedAgain) {
   const world::Spec s = spec();
   Task task;

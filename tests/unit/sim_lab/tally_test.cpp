@@ -59,6 +59,11 @@ LoadSample truncated() {
   made.truncated = true;
   return made;
 }
+LoadSample of_service(const char* version, const char* service) {
+  LoadSample made = sample(200, version);
+  made.service = service;
+  return made;
+}
 LoadSample wrong() {
   LoadSample made = sample(200, "v2");
   made.wrong = true;
@@ -69,6 +74,7 @@ INSTANTIATE_TEST_SUITE_P(
     Samples, Judge,
     testing::Values(
         JudgeCase{"Served", sample(200, "v1"), 0, Ending::Ok},
+        JudgeCase{"CanarysBuildInStablesService", of_service("v2", "app-v1"), 0, Ending::Ok},
         JudgeCase{"ErrorOfTheVersion", sample(500, "v2"), 1, Ending::Error},
         JudgeCase{"BrokenConnection",
                   sample(503, "",
