@@ -130,13 +130,16 @@ int report_end(const rollout::RolloutEnd& end) {
 
 rollout::RolloutWorld world_of(RolloutTarget& target, Clock& clock, JournalFile& journal,
                                rollout::OperatorSource& operators, TimePoint start) {
-  return {target.traffic(),
-          target.metrics(),
-          clock,
-          &operators,
-          &journal,
-          [start](const rollout::Event& event) { say(rollout::render(event, start)); },
-          {}};
+  rollout::RolloutWorld world{
+      target.traffic(),
+      target.metrics(),
+      clock,
+      &operators,
+      &journal,
+      [start](const rollout::Event& event) { say(rollout::render(event, start)); },
+      {}};
+  world.tasks = &target.tasks();
+  return world;
 }
 
 Result<int> go_on(const Files& files) {
@@ -184,6 +187,9 @@ Result<int> dry_run(const RolloutCommand& command, RolloutTarget& target) {
                       call.operation, dump_json(*call.input)));
     } else if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) {
       say(fmt::format("bake      {}", to_string(bake->length)));
+    } else if (std::holds_alternative<rollout::ScaleCanary>(step.what)) {
+      say(fmt::format("tasks     ecs UpdateService of {}'s service, until they take requests",
+                      command.plan.canary));
     } else if (std::holds_alternative<rollout::Pause>(step.what)) {
       say("pause     until an operator resumes");
     } else {
@@ -364,6 +370,21 @@ int finish(const Result<int>& result, ErrorKind refused = ErrorKind::Failed) {
 
 }  // namespace
 
+namespace {
+
+/// Tasks of the canary: so many, so many percent of stable's, or as the weight says.
+Result<rollout::ScaleCanary> parse_scale(std::string_view text) {
+  using How = rollout::ScaleCanary::How;
+  if (text == "weight") return rollout::ScaleCanary{};
+  if (const auto percent = parse_percent(text)) {
+    return rollout::ScaleCanary{How::Percent, percent->value};
+  }
+  TRY(const std::int64_t tasks, parse_integer(text, "tasks", 0, 10'000));
+  return rollout::ScaleCanary{How::Tasks, static_cast<double>(tasks)};
+}
+
+}  // namespace
+
 Result<std::vector<rollout::Step>> parse_steps(std::string_view text, const std::string& canary) {
   std::vector<rollout::Step> steps;
   while (!text.empty()) {
@@ -374,6 +395,14 @@ Result<std::vector<rollout::Step>> parse_steps(std::string_view text, const std:
     while (!word.empty() && word.back() == ' ') word.remove_suffix(1);
     if (word == "promote") {
       steps.push_back({rollout::Promote{canary}, {}});
+    } else if (word == "promote:image-swap" || word == "promote:replace") {
+      const bool swap = word.ends_with("swap");
+      steps.push_back({rollout::Promote{canary, swap ? rollout::PromoteKind::ImageSwap
+                                                     : rollout::PromoteKind::Replace},
+                       {}});
+    } else if (word.starts_with("tasks:")) {
+      TRY(const rollout::ScaleCanary scale, parse_scale(word.substr(6)));
+      steps.push_back({scale, {}});
     } else if (word == "pause") {
       steps.push_back({rollout::Pause{}, {}});
     } else if (word.starts_with("pause:")) {
@@ -385,7 +414,9 @@ Result<std::vector<rollout::Step>> parse_steps(std::string_view text, const std:
       steps.push_back({rollout::Bake{*bake}, {}});
     } else {
       return error(
-          "step \"{}\": allowed are a weight as 1%, a bake as 10m, pause, pause:1h, promote", word);
+          "step \"{}\": allowed are a weight as 1%, a bake as 10m, pause, pause:1h, tasks:3, "
+          "tasks:50%, tasks:weight, promote, promote:image-swap, promote:replace",
+          word);
     }
   }
   return steps;

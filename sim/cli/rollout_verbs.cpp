@@ -40,6 +40,11 @@ void declare_target(Options& options, RolloutOptionsTyped& typed) {
   options.text("--rule", target.rule_arn, "ARN of the listener rule (default: the default action)");
   options.text("--stable", target.stable_target, "virtual node or target group (default app-v1)");
   options.text("--canary", target.canary_target, "virtual node or target group (default app-v2)");
+  options.text("--cluster", target.cluster,
+               "ECS cluster, of steps that change tasks (default "
+               "coalmine)");
+  options.text("--stable-service", target.stable_service, "ECS service (default as --stable)");
+  options.text("--canary-service", target.canary_service, "ECS service (default as --canary)");
   options.duration(
       "--metric-period", target.metric_period,
       "of a datapoint: 1s, 5s, 10s, 30s or minutes (default 10s of the mock's App Mesh, "
@@ -89,7 +94,9 @@ Verb verb(const std::string& word, const std::string& summary, const std::string
 
 void declare_start(Options& options, RolloutOptionsTyped& typed) {
   options.text("--steps", typed.steps,
-               "weights, bakes, pause, promote (default 1%,10m,10%,10m,50%,10m,promote)");
+               "weights, bakes, pause, tasks:3, tasks:50% (of stable's), tasks:weight (follow "
+               "it), promote, promote:image-swap, promote:replace (default "
+               "1%,10m,10%,10m,50%,10m,promote)");
   options.number("--alpha", typed.alpha, 1e-9, 0.5,
                  "share of healthy rollouts that may be rolled back by mistake (default 0.01)");
   options.flag("--dry-run", typed.command.dry_run, "print the calls, change nothing");

@@ -185,32 +185,59 @@ class Doubter {
     });
   }
 
+  int tasks_of(const std::string& version) const {
+    const auto v = world::version_index(spec_, version);
+    return v ? spec_.versions[*v].tasks : 1;
+  }
+
+  /// Tasks of the canary in a step, as the rollout scales them.
+  int tasks_at(std::size_t step, double share, int tasks) const {
+    std::optional<rollout::ScaleCanary> sizing;
+    if (plan_.capacity == rollout::CanaryCapacity::FollowWeight) sizing.emplace();
+    for (std::size_t i = 0; i < step && i < plan_.steps.size(); ++i) {
+      if (const auto* scale = std::get_if<rollout::ScaleCanary>(&plan_.steps[i].what)) {
+        sizing = *scale;
+      }
+    }
+    if (!sizing) return tasks;
+    const int stables = tasks_of(plan_.stable);
+    // A promotion gives it as many as stable has.
+    const int sized = rollout::canary_tasks(*sizing, share, stables);
+    return step >= plan_.steps.size() ? std::max(sized, stables) : sized;
+  }
+
   /// A version gets more than its tasks can take; the first moment is enough.
   void doubt_capacity(const world::Version& version) {
     if (!version.capacity || is_scaled(version.name)) return;
-    const double takes = version.capacity->per_s * version.tasks * (1 + kRateTolerance);
+    int tasks = version.tasks;
+    const auto takes = [&] { return version.capacity->per_s * tasks * (1 + kRateTolerance); };
     const auto tell = [&](const Place& place, double gets, const std::string& when) {
       add(place, "{} gets up to {}/s {}, but its {} {}/s: the rest waits or is refused",
           version.name, about(gets), when,
-          version.tasks == 1 ? "one task takes" : fmt::format("{} tasks take", version.tasks),
-          about(takes));
+          tasks == 1 ? "one task takes" : fmt::format("{} tasks take", tasks), about(takes()));
     };
     const bool canary = version.name == plan_.canary;
     const Place place = place_of({"given", "versions", version.name, "capacity"});
-    if (!canary && highest_rate(Duration{}, spec_.limit) > takes) {
+    if (!canary && highest_rate(Duration{}, spec_.limit) > takes()) {
       return tell(place, highest_rate(Duration{}, spec_.limit), "before the rollout begins");
     }
     if (!canary) return;
     for (const Stay& stay : course_.stays) {
       const double gets = highest_rate(stay.begin, stay.end) * stay.share;
-      if (gets <= takes) continue;
+      tasks = tasks_at(stay.step, stay.share, version.tasks);
+      if (gets <= takes()) continue;
       return tell(place, gets, fmt::format("at {:.4g}%", stay.share * 100));
     }
     const bool promotes = !plan_.steps.empty() &&
                           std::holds_alternative<rollout::Promote>(plan_.steps.back().what) &&
                           !course_.stuck_at;
+    const rollout::Promote* promotion = rollout::promotion_of(plan_);
+    if (promotion != nullptr && promotion->kind == rollout::PromoteKind::ImageSwap) return;
     const double all = highest_rate(course_.length, course_.length + Duration{1});
-    if (promotes && all > takes) tell(place, all, "when it is promoted");
+    const bool grows = promotion != nullptr && promotion->kind == rollout::PromoteKind::Replace;
+    tasks = tasks_at(plan_.steps.size(), 1, version.tasks);
+    if (grows) tasks = std::max(tasks, tasks_of(plan_.stable));
+    if (promotes && all > takes()) tell(place, all, "when it is promoted");
   }
 
   // --- alarms ----------------------------------------------------------------------------------

@@ -141,14 +141,13 @@ std::string step_text(const rollout::Step& step) {
     if (!pause->gate.empty()) inner.add("gate", scalar(pause->gate));
     flow.add("pause", inner.str());
   } else if (const auto* promote = std::get_if<Promote>(&step.what)) {
-    if (promote->kind == PromoteKind::ByWeights) {
-      flow.add("promote", promote->version);
-    } else {
-      Flow inner;
-      inner.add("version", promote->version);
-      inner.add("kind", promote->kind == PromoteKind::Replace ? "replace" : "image-swap");
-      flow.add("promote", inner.str());
-    }
+    Flow inner;
+    inner.add("version", promote->version);
+    if (promote->kind == PromoteKind::Replace) inner.add("kind", "replace");
+    if (promote->kind == PromoteKind::ImageSwap) inner.add("kind", "image-swap");
+    if (promote->stops_idle) inner.add("stops-idle", "true");
+    const bool plain = promote->kind == PromoteKind::ByWeights && !promote->stops_idle;
+    flow.add("promote", plain ? promote->version : inner.str());
   } else if (const auto* route = std::get_if<RouteMatching>(&step.what)) {
     std::string list;
     for (const RouteMatch& match : route->any_of) {
@@ -301,6 +300,9 @@ std::string ends_text(const rollout::Plan& plan) {
   }
   if (plan.load) text += fmt::format("  load: {}\n", coalmine::to_string(plan.load->rate));
   if (plan.capacity == CanaryCapacity::FollowWeight) text += "  canary-tasks: follow-weight\n";
+  if (plan.task_patience != kTaskPatience) {
+    text += fmt::format("  tasks-ready-within: {}\n", time(plan.task_patience));
+  }
   return text;
 }
 

@@ -38,19 +38,6 @@ Rule<CheckResult> result_rule(std::string doc) {
                                                  {"error", CheckResult::Error}});
 }
 
-Rule<bool> truth_rule(std::string doc) {
-  Json schema = {{"description", std::move(doc)}, {"type", "boolean"}};
-  return {std::move(schema), [](const YamlNode& node, Reader& reader, bool& out) {
-            if (node.kind != YamlNode::Kind::Scalar || node.quoted ||
-                (node.text != "true" && node.text != "false")) {
-              return reader.problem(node, "{} is not allowed here; true and false are",
-                                    describe(node));
-            }
-            out = node.text == "true";
-            return true;
-          }};
-}
-
 /// A whole number, or "none".
 using MaybeCount = std::optional<int>;
 Rule<MaybeCount> count_or_none_rule(std::string doc) {
@@ -158,6 +145,19 @@ Rule<Limit> limit_rule() {
 }
 
 }  // namespace
+
+Rule<bool> truth_rule(std::string doc) {
+  Json schema = {{"description", std::move(doc)}, {"type", "boolean"}};
+  return {std::move(schema), [](const YamlNode& node, Reader& reader, bool& out) {
+            if (node.kind != YamlNode::Kind::Scalar || node.quoted ||
+                (node.text != "true" && node.text != "false")) {
+              return reader.problem(node, "{} is not allowed here; true and false are",
+                                    describe(node));
+            }
+            out = node.text == "true";
+            return true;
+          }};
+}
 
 // --- checks ------------------------------------------------------------------------------------
 
@@ -471,7 +471,12 @@ void add_parts(ObjectRule<Rollout>& object) {
                     "as many as given, or following the weight; default full",
                     {{"full", rollout::CanaryCapacity::Full},
                      {"follow-weight", rollout::CanaryCapacity::FollowWeight}}),
-                &Rollout::capacity);
+                &Rollout::capacity)
+      .optional("tasks-ready-within",
+                duration_rule("tasks that the rollout asks for must take requests by then, or it "
+                              "is rolled back; default 10m",
+                              seconds{1}, kMaxLimit),
+                &Rollout::task_patience);
 }
 
 void put_parts(Rollout&& draft, rollout::Plan& plan) {
@@ -485,6 +490,7 @@ void put_parts(Rollout&& draft, rollout::Plan& plan) {
   plan.affinity = draft.affinity;
   if (draft.load) plan.load = rollout::SyntheticLoad{*draft.load, draft.place};
   plan.capacity = draft.capacity;
+  plan.task_patience = draft.task_patience;
 }
 
 }  // namespace coalmine::scenario

@@ -49,6 +49,10 @@ Rule<rollout::Promote> promote_rule() {
                                             {"image-swap", PromoteKind::ImageSwap},
                                             {"replace", PromoteKind::Replace}}),
                     &Promote::kind)
+          .optional("stops-idle",
+                    truth_rule("tasks without traffic are stopped afterwards, as replace always "
+                               "does; default false"),
+                    &Promote::stops_idle)
           .rule();
   return scalar_or_map(std::move(by_name), std::move(in_full));
 }
@@ -95,7 +99,7 @@ Rule<List> list_of_weights_rule() {
       .rule();
 }
 
-// --- what no world plays yet -------------------------------------------------------------------
+// --- routes and tasks --------------------------------------------------------------------------
 
 struct MatchDraft {
   std::optional<std::string> header, cookie, segment, value, regex;

@@ -53,6 +53,7 @@ struct Rollout {
   std::optional<rollout::SessionAffinity> affinity;
   std::optional<Rate> load;
   rollout::CanaryCapacity capacity = rollout::CanaryCapacity::Full;
+  Duration task_patience = rollout::kTaskPatience;
   Place place;  ///< of the plan
 };
 
@@ -63,6 +64,8 @@ Rule<rollout::AnalysisSpec> analysis_rule();
 const YamlNode& value_of(const YamlNode& node, std::string_view key);
 Rule<std::vector<rollout::Step>> steps_rule();
 Rule<rollout::CheckSpec> plan_check_rule();
+/// true or false
+Rule<bool> truth_rule(std::string doc);
 Rule<rollout::AlarmSpec> alarm_rule();
 /// Checks, alarms, hooks and ends: the keys of a rollout beside steps and analyses.
 void add_parts(ObjectRule<Rollout>& object);

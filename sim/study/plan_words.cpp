@@ -127,6 +127,27 @@ void add_alarms(const rollout::Plan& plan, std::vector<std::string>& parts) {
   }
 }
 
+// --- tasks -------------------------------------------------------------------------------------
+
+std::string scale_words(const rollout::ScaleCanary& scale) {
+  using How = rollout::ScaleCanary::How;
+  if (scale.how == How::FollowWeight) return "tasks follow the weight";
+  return scale.how == How::Tasks ? fmt::format("{:g} tasks", scale.amount)
+                                 : fmt::format("{:g}% of the tasks", scale.amount);
+}
+
+std::string promotion_words(const rollout::Promote& promote) {
+  switch (promote.kind) {
+    case rollout::PromoteKind::ByWeights:
+      return {};
+    case rollout::PromoteKind::ImageSwap:
+      return " by image swap";
+    case rollout::PromoteKind::Replace:
+      return " by replacement";
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string describe_steps(const rollout::Plan& plan) {
@@ -139,8 +160,10 @@ std::string describe_steps(const rollout::Plan& plan) {
       text += (text.empty() ? "bake " : " ") + to_string(bake->length);
     } else if (std::holds_alternative<rollout::Pause>(step.what)) {
       text += next() + std::string("pause");
-    } else if (std::holds_alternative<rollout::Promote>(step.what)) {
-      text += next() + std::string("promote");
+    } else if (const auto* scale = std::get_if<rollout::ScaleCanary>(&step.what)) {
+      text += next() + scale_words(*scale);
+    } else if (const auto* promote = std::get_if<rollout::Promote>(&step.what)) {
+      text += next() + std::string("promote") + promotion_words(*promote);
     }
   }
   return text;

@@ -57,8 +57,12 @@ class ArgoImporter {
     if (!spec) return report_.error(root, "the Rollout has no spec");
     spec->skip({"replicas", "selector", "template", "workloadRef", "revisionHistoryLimit",
                 "minReadySeconds", "restartAt"});
-    spec->cannot("progressDeadlineSeconds", "it is for pods that do not get ready; tasks here do");
-    spec->cannot("progressDeadlineAbort", "it is for pods that do not get ready; tasks here do");
+    if (const auto deadline = spec->whole("progressDeadlineSeconds", 1, 1'000'000)) {
+      plan_.task_patience = seconds{*deadline};
+    }
+    if (!spec->truth("progressDeadlineAbort").value_or(true)) {
+      spec->cannot("progressDeadlineAbort", "tasks that do not come up roll back here");
+    }
     spec->cannot("rollbackWindow", "every rollout here goes through all steps");
     spec->cannot("analysis", "it only keeps old runs");
     spec->cannot("paused", "a plan begins at the beginning");
@@ -77,12 +81,20 @@ class ArgoImporter {
   void read_canary(Fields& canary) {
     canary.skip({"canaryService", "stableService", "canaryMetadata", "stableMetadata", "maxSurge",
                  "maxUnavailable", "antiAffinity", "pingPong"});
-    canary.cannot("abortScaleDownDelaySeconds", "tasks of the canary are not scaled down here");
-    canary.cannot("scaleDownDelaySeconds", "tasks of the old version are not scaled down here");
+    for (const char* key : {"abortScaleDownDelaySeconds", "scaleDownDelaySeconds"}) {
+      const auto delay = canary.whole(key, 0, 1'000'000);
+      if (delay && seconds{*delay} != plan_.settle) {
+        canary.cannot(key, fmt::format("tasks go {} after their traffic here",
+                                       coalmine::to_string(plan_.settle)));
+      }
+    }
     canary.cannot("scaleDownDelayRevisionLimit", "there are two versions here");
-    canary.cannot("dynamicStableScale", "a version's tasks are fixed in the world");
-    canary.cannot("minPodsPerReplicaSet", "a version's tasks are fixed in the world");
-    canary.cannot("replicaProgressThreshold", "tasks here are ready at once");
+    canary.cannot("dynamicStableScale",
+                  "stable keeps its tasks here, so that a roll-back finds somebody");
+    if (canary.whole("minPodsPerReplicaSet", 1, 1'000'000).value_or(1) > 1) {
+      canary.cannot("minPodsPerReplicaSet", "a canary with a weight has one task at least here");
+    }
+    canary.cannot("replicaProgressThreshold", "all tasks are waited for here");
     read_routing(canary);
     const YamlNode* list = canary.take("steps");
     for (const YamlNode* step : canary.list("steps")) {
@@ -95,11 +107,9 @@ class ArgoImporter {
     }
     if (auto analysis = canary.map("analysis")) read_background(*analysis);
     canary.done();
-    plan_.steps.push_back({rollout::Promote{plan_.canary}, report_.place(canary.node())});
+    plan_.steps.push_back({rollout::Promote{plan_.canary, rollout::PromoteKind::Replace, false},
+                           report_.place(canary.node())});
     plan_.on_no_data = rollout::OnNoData::Continue;
-    report_.note(
-        "Argo waits for the canary's pods before it sets a weight; that time is not in "
-        "the plan");
   }
 
   void read_routing(Fields& canary) {
@@ -110,6 +120,8 @@ class ArgoImporter {
                    "they are exact");
       return;
     }
+    // As many pods as the weight says, unless a step says otherwise.
+    plan_.capacity = rollout::CanaryCapacity::FollowWeight;
     if (const auto max = routing->number("maxTrafficWeight", 1, 1e9)) max_weight_ = *max;
     // Which mesh or load balancer it is does not change the plan.
     for (const auto& [name, value] : routing->node().pairs) routing->skip({name.text});

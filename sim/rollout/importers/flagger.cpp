@@ -64,8 +64,10 @@ class FlaggerImporter {
     fields.done();
     if (!spec) return report_.error(root, "the Canary has no spec");
     spec->skip({"targetRef", "provider", "ingressRef", "routeRef", "upstreamRef", "metricsServer"});
-    spec->cannot("autoscalerRef", "a version's tasks are fixed in the world");
-    spec->cannot("progressDeadlineSeconds", "it is for pods that do not get ready; tasks here do");
+    spec->cannot("autoscalerRef", "nothing scales with the load here");
+    if (const auto deadline = spec->whole("progressDeadlineSeconds", 1, 1'000'000)) {
+      plan_.task_patience = seconds{*deadline};
+    }
     spec->cannot("revertOnDeletion", "nothing is deleted here");
     spec->cannot("suspend", "a suspended canary has no rollout to play");
     read_service(*spec);
@@ -129,8 +131,8 @@ class FlaggerImporter {
     read_metrics(analysis, threshold);
     read_affinity(analysis);
     analysis.cannot("alerts", "messages change no traffic");
-    analysis.cannot("canaryReadyThreshold", "tasks here are ready at once");
-    analysis.cannot("primaryReadyThreshold", "tasks here are ready at once");
+    analysis.cannot("canaryReadyThreshold", "all tasks are waited for here");
+    analysis.cannot("primaryReadyThreshold", "all tasks are waited for here");
     if (const auto step = analysis.whole("stepWeightPromotion", 0, 100); step.value_or(0) > 0) {
       report_.warn(*analysis.take("stepWeightPromotion"),
                    "stepWeightPromotion is not carried over: by then both versions are the same "
@@ -138,9 +140,10 @@ class FlaggerImporter {
     }
     analysis.done();
     plan_.on_no_data = rollout::OnNoData::Continue;
-    report_.note(fmt::format(
-        "Flagger's last ticks: promote (the primary gets the new build), route back, finalise; "
-        "users have the new build when the second begins, which is where the plan promotes"));
+    report_.note(
+        "Flagger's last ticks: promote (the primary gets the new build, the weights stay), route "
+        "back, finalise (the canary is stopped); Flagger waits for its next tick each time, the "
+        "plan only for the tasks");
   }
 
   void add(rollout::StepKind step, const YamlNode& at) {
@@ -157,8 +160,7 @@ class FlaggerImporter {
   void end(const YamlNode& at) {
     if (!gate_at_end_.empty()) add(rollout::Pause{{}, {}, gate_at_end_}, at);
     last_check_step_ = plan_.steps.size();
-    add(Bake{interval_}, at);  // Promoting: no checks, the weights stay
-    add(rollout::Promote{plan_.canary}, at);
+    add(rollout::Promote{plan_.canary, rollout::PromoteKind::ImageSwap, true}, at);
   }
 
   void add_weights(Fields& analysis) {

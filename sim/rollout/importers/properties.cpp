@@ -49,8 +49,10 @@ Imported import_properties(const std::string& text, const std::string& file) {
     const YamlNode* flag = fields.take(always ? "setLatestStable" : "setLatestStableOnce");
     report.warn(*flag,
                 "the promotion gives stable the canary's image and keeps the weights, so the next "
-                "build starts at {:.4g}% and not at 1%; played is that build's share",
+                "build starts at {:.4g}% and not at 1%; here traffic goes back to stable",
                 share);
+    plan.steps.push_back({rollout::Promote{plan.canary, rollout::PromoteKind::ImageSwap, false},
+                          report.place(*flag)});
   }
   fields.done();
   plan.on_no_data = rollout::OnNoData::Continue;

@@ -198,7 +198,8 @@ TEST(RolloutCommand, StepsReadAsTheyAreWritten) {
   EXPECT_EQ(std::get<rollout::Pause>((*steps)[2].what).timeout, Duration{1h});
   EXPECT_EQ(std::get<rollout::Promote>((*steps)[4].what).version, "v2");
   EXPECT_EQ(parse_steps("1%,soon", "v2").error().message,
-            "step \"soon\": allowed are a weight as 1%, a bake as 10m, pause, pause:1h, promote");
+            "step \"soon\": allowed are a weight as 1%, a bake as 10m, pause, pause:1h, tasks:3, "
+            "tasks:50%, tasks:weight, promote, promote:image-swap, promote:replace");
 }
 
 TEST(RealClock, StopsAtOnceWhenAsked) {

@@ -62,6 +62,26 @@ TEST(Argo, StepsFollowTheirPauses) {
   ASSERT_TRUE(played.end) << to_string(played.end.error());
   EXPECT_EQ(played.end->outcome, Outcome::Promoted);
   EXPECT_EQ(played.steps, "0m 20, 10m 40, 20m 80, 30m 100");
+  // Of the stable version's four, rounded up; the old ones go behind the promotion.
+  EXPECT_EQ(played.tasks,
+            (std::vector<std::string>{"10:00.000 v2 2", "20:00.000 v2 4", "30:30.000 v1 0"}));
+}
+
+TEST(Argo, CanaryScaleOverridesTheWeightUntilItIsToldToFollowAgain) {
+  const auto played =
+      play(plan_of(import_steps("      steps:\n"
+                                "        - setCanaryScale: {replicas: 3}\n"
+                                "        - setWeight: 10\n"
+                                "        - pause: {duration: 1m}\n"
+                                "        - setCanaryScale: {weight: 25}\n"
+                                "        - setWeight: 50\n"
+                                "        - pause: {duration: 1m}\n"
+                                "        - setCanaryScale: {matchTrafficWeight: true}\n"
+                                "        - pause: {duration: 1m}\n")));
+  EXPECT_EQ(played.steps, "0m 10, 1m 50, 3m 100");
+  EXPECT_EQ(played.tasks,
+            (std::vector<std::string>{"0:00.000 v2 3", "1:00.000 v2 1", "2:00.000 v2 2",
+                                      "3:00.000 v2 4", "3:30.000 v1 0"}));
 }
 
 TEST(Argo, FailureLimitThreeTripsAtTheFourthFailure) {

@@ -192,6 +192,9 @@ TEST(Properties, PitfallsAreTold) {
   EXPECT_NE(warnings.find("together 90"), std::string::npos) << warnings;
   EXPECT_NE(warnings.find("22.22%"), std::string::npos);
   EXPECT_NE(warnings.find("promotes on every push"), std::string::npos);
+  const auto played = play(plan_of(imported));
+  EXPECT_EQ(played.end->reason, "v1 runs v2 and takes all traffic");
+  EXPECT_EQ(played.tasks, (std::vector<std::string>{"0:00.000 image app:3"}));
   EXPECT_FALSE(import_properties("{}", "app.properties.json").plan);
 }
 

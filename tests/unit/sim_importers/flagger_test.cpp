@@ -42,9 +42,11 @@ TEST(Flagger, HealthyCanaryTakesAStepPerIntervalAndThreeTicksMore) {
   const auto played = play(plan_of(imported));
   ASSERT_TRUE(played.end) << to_string(played.end.error());
   EXPECT_EQ(played.end->outcome, Outcome::Promoted);
-  // Noticed at 0, ten steps, one tick of promotion; the manual's 10 minutes are the steps alone.
+  // Noticed at 0, ten steps, then the promotion; the manual's 10 minutes are the steps alone.
   EXPECT_EQ(played.steps,
-            "0m 0, 1m 5, 2m 10, 3m 15, 4m 20, 5m 25, 6m 30, 7m 35, 8m 40, 9m 45, 10m 50, 12m 100");
+            "0m 0, 1m 5, 2m 10, 3m 15, 4m 20, 5m 25, 6m 30, 7m 35, 8m 40, 9m 45, 10m 50, 11m 0");
+  // The primary gets the build, then the traffic; the canary is stopped.
+  EXPECT_EQ(played.tasks, (std::vector<std::string>{"11:00.000 image app:3", "11:30.000 v2 0"}));
 }
 
 TEST(Flagger, FailureIsActedOnOneIntervalAfterTheLastCheck) {
@@ -93,7 +95,7 @@ TEST(Flagger, WithoutThresholdTheFirstFailureIsOneTooMany) {
       "    stepWeights: [1, 2, 10, 80]\n"
       "    metrics: [{name: request-success-rate, thresholdRange: {min: 99}}]\n");
   const auto healthy = play(plan_of(imported));
-  EXPECT_EQ(healthy.steps, "0m 0, 0.5m 1, 1m 2, 1.5m 10, 2m 80, 3m 100");
+  EXPECT_EQ(healthy.steps, "0m 0, 0.5m 1, 1m 2, 1.5m 10, 2m 80, 2.5m 0");
   const auto bad = play(plan_of(imported), [](Duration) { return 0.5; });
   EXPECT_EQ(bad.steps, "0m 0, 0.5m 1, 1.5m 0");  // one check, acted on at the next
 }
@@ -103,7 +105,7 @@ TEST(Flagger, AStepBeyondMaxWeightIsTakenInFull) {
       import_text("    maxWeight: 50\n"
                   "    stepWeight: 30\n"
                   "    metrics: [{name: request-success-rate, thresholdRange: {min: 99}}]\n")));
-  EXPECT_EQ(played.steps, "0m 0, 1m 30, 2m 60, 4m 100");
+  EXPECT_EQ(played.steps, "0m 0, 1m 30, 2m 60, 3m 0");
 }
 
 TEST(Flagger, WhatCannotBeCarriedOverIsToldByLine) {
@@ -127,8 +129,8 @@ TEST(Flagger, WhatCannotBeCarriedOverIsToldByLine) {
       "      - {name: load-test, url: 'http://tester/', metadata: {cmd: hey}}\n",
       "canary.yaml");
   ASSERT_TRUE(imported.plan);
+  EXPECT_EQ(imported.plan->task_patience, Duration{60s});
   const std::string want[] = {
-      "canary.yaml:3:3: warning: progressDeadlineSeconds is not carried over",
       "canary.yaml:4:3: warning: autoscalerRef",
       "canary.yaml:5:23: warning: retries",
       "canary.yaml:7:15: warning: interval is 5s; Flagger takes 10s",

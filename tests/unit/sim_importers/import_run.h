@@ -74,6 +74,7 @@ struct Played {
   /// "0m 10, 5m 100": weights and the times they were set, in minutes since the start.
   std::string steps;
   std::string timeline;
+  std::vector<std::string> tasks;  ///< as FakeTasks keeps them
 };
 
 inline std::string minutes(Duration t) {
@@ -88,6 +89,8 @@ inline Played play(
   ExactMetrics metrics(traffic, std::move(errors), slow);
   rollout::test::Script script(std::move(commands));
   Played played;
+  rollout::test::FakeTasks tasks(clock, 4, 1);
+  tasks.start = Duration{};
   rollout::RolloutWorld world{traffic,
                               metrics,
                               clock,
@@ -98,7 +101,9 @@ inline Played play(
                                 if (!line.empty()) played.timeline += line + "\n";
                               },
                               {}};
+  world.tasks = &tasks;
   played.end = rollout::run_rollout(plan, world);
+  played.tasks = tasks.history;
   for (const auto& [t, weight] : traffic.history) {
     played.steps += fmt::format("{}{} {:g}", played.steps.empty() ? "" : ", ",
                                 minutes(t - kVirtualEpoch), weight);

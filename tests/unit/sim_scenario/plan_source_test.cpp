@@ -182,13 +182,30 @@ TEST(Steps, ShortFormsBecomeTheStepsTheyStandFor) {
   }
 }
 
+TEST(Steps, TasksAndWaysToPromoteArePlayedAndPrintedAsTheyWereRead) {
+  const std::string text =
+      "rollout:\n  plan: [{scale-canary: {percent: 50%}}, {weight: 10%}, {bake: 1m},"
+      " {scale-canary: {tasks: 3}}, {scale-canary: {follow: weight}}, {weight: 50%}, {bake: 1m},"
+      " {promote: {version: v2, kind: image-swap, stops-idle: true}}]\n"
+      "  canary-tasks: follow-weight\n  tasks-ready-within: 5m\n";
+  const LoadedPlan loaded = load_plan_text("coalmine", text, "plan");
+  for (const Error& problem : loaded.problems) ADD_FAILURE() << to_string(problem);
+  ASSERT_TRUE(loaded.choice);
+  const rollout::Plan& plan = loaded.choice->plan;
+  EXPECT_TRUE(rollout::check_playable(plan).empty());
+  EXPECT_TRUE(rollout::changes_tasks(plan));
+  EXPECT_EQ(plan.task_patience, Duration{std::chrono::minutes{5}});
+  const LoadedPlan again = load_plan_text("coalmine", render_plan(plan), "printed");
+  ASSERT_TRUE(again.choice) << render_plan(plan);
+  EXPECT_EQ(dump_json(rollout::to_json(again.choice->plan)), dump_json(rollout::to_json(plan)));
+}
+
 TEST(Validate, ImpossibleAndUnplayablePlansAreRefusedWithTheReason) {
   const char* cases[] = {
       "  plan: [{weight: 1%}, {bake: 1h}, {promote: new}]\n  deadline: {after: 30m}\n",
       "  plan: [{weight: 0%}, {bake: 1m}, {promote: new}]\n"
       "  checks: [{limits: [{metric: errors, max: 1%}]}]\n",
       "  plan: [{weight: 1%}, {mirror: 10%}, {bake: 1m}, {promote: new}]\n",
-      "  plan: [{weight: 1%}, {bake: 1m}, {promote: {version: new, kind: replace}}]\n",
       "  plan: [{route: [{header: x-canary, value: insider}]}, {weight: 1%}, {bake: 1m}]\n",
       "  plan: [{weight: 1%}, {bake: 1m}, {promote: new}]\n"
       "  hooks: [{name: ask, at: pre-step, url: \"http://127.0.0.1:1/\"}]\n",
