@@ -17,7 +17,7 @@ rollout::TaskCount Simulation::count_of(const std::string& version) const {
   rollout::TaskCount count;
   count.desired = static_cast<int>(pools_[v]->size());
   count.build = builds_[v].asked;
-  if (builds_[v].asked == builds_[v].running) {
+  if (builds_[v].asked == builds_[v].running && now_ >= builds_[v].up_at) {
     count.ready = pools_[v]->up(healthy_[v], now_);
   } else {
     count.leaving = count.desired;
@@ -47,11 +47,10 @@ Result<rollout::Tasks> Simulation::swap_image(const std::string& build) {
   const std::size_t v = world::version_index(spec_, spec_.plan.stable).value_or(0);
   const std::string& wanted = build.empty() ? spec_.plan.canary : build;
   if (builds_[v].asked != wanted) {
+    const auto start = start_of(wanted);
     builds_[v].asked = wanted;
-    if (const auto start = start_of(wanted)) {
-      schedule({now_ + *start, Due::Kind::NewBuild, 0, {v, 0}});
-      builds_[v].up_at = now_ + *start;
-    }
+    builds_[v].up_at = start ? now_ + *start : kNever;
+    if (start) schedule({builds_[v].up_at, Due::Kind::NewBuild, 0, {v, 0}});
   }
   return read();
 }
@@ -85,7 +84,7 @@ std::vector<world::Fault> Simulation::faults_of_build(const std::string& build) 
 void Simulation::take_build(const Due& due) {
   const std::size_t v = due.task.version;
   Build& build = builds_[v];
-  // Asked back meanwhile, or asked for again later.
+  // Its own again, with new tasks, before the others came; or asked for again later.
   if (build.asked == build.running || due.at != build.up_at) return;
   build.running = build.asked;
   const std::size_t from = world::version_index(spec_, build.running).value_or(v);

@@ -141,12 +141,16 @@ void Decider::see_tasks() {
       return work_fails(fmt::format("tasks of {} do not come up: {}", version, count.failure));
     }
   }
-  if (now_ >= work.since + plan_.task_patience) {
+  // A way back gets its time, however little patience the plan has: the old tasks serve meanwhile.
+  const Duration patience = work.what == What::Restore
+                                ? std::max<Duration>(plan_.task_patience, kTaskPatience)
+                                : plan_.task_patience;
+  if (now_ >= work.since + patience) {
     return work_fails(fmt::format(
         "{} of {} tasks of {} take requests{} after {}", count.ready, count.desired, version,
-        swaps(work) ? " with their new image" : "", coalmine::to_string(plan_.task_patience)));
+        swaps(work) ? " with the image asked for" : "", coalmine::to_string(patience)));
   }
-  work.look_at = std::min(now_ + plan_.poll, work.since + plan_.task_patience);
+  work.look_at = std::min(now_ + plan_.poll, work.since + patience);
   wake(work.look_at);
 }
 

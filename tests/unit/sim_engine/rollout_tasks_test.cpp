@@ -172,7 +172,7 @@ TEST(RolloutTasks, ABuildWhoseTasksAreNeverHealthyDoesNotReachStable) {
   spec.versions[1].faults = {{world::FaultKind::Unhealthy}};
   const world::Record record = play(spec, make_quick_plane);
   EXPECT_EQ(record.outcome, world::Outcome::RolledBack);
-  EXPECT_EQ(record.reason, "0 of 4 tasks of v1 take requests with their new image after 10m");
+  EXPECT_EQ(record.reason, "0 of 4 tasks of v1 take requests with the image asked for after 10m");
   EXPECT_FALSE(time_of(record, "tasks.swapped"));
   EXPECT_EQ(record.versions[0].failed(), 0u);
 }

@@ -109,7 +109,7 @@ TEST(FaultBoard, NewTasksOfAnotherBuildAreToldWhatHoldsForIt) {
   board.begin(0, 0, {world::FaultKind::Reset, Percent{1}});
   ASSERT_TRUE(board.tell(0, {old[0], fresh[0]}, port));
   EXPECT_EQ(task.take(), (std::vector<std::string>{"latency=lognormal(2ms,8ms); reset=1%",
-                                                   "latency=2ms; errors=5%; reset=1%"}));
+                                                   "latency=2ms; errors=5%,code=500; reset=1%"}));
   board.adopt(0, 0);
   ASSERT_TRUE(board.tell(0, {{"arn:own", "127.0.0.1"}}, port));
   EXPECT_EQ(task.take(), std::vector<std::string>{"latency=lognormal(2ms,8ms); reset=1%"});

@@ -223,7 +223,8 @@ TEST(Promotion, ByImageSwapThatDoesNotComeUpGivesTheOldImageBack) {
   plan.task_patience = 1min;
   const Played played = play(plan, {4, 1, 10min});
   EXPECT_EQ(played.end->outcome, Outcome::RolledBack);
-  EXPECT_EQ(played.end->reason, "0 of 4 tasks of v1 take requests with their new image after 1m");
+  EXPECT_EQ(played.end->reason,
+            "0 of 4 tasks of v1 take requests with the image asked for after 1m");
   EXPECT_EQ(played.tasks, (History{"1:00.000 image app:3", "2:00.000 image app:1"}));
   EXPECT_EQ(since_start(played), (Weighted{{0s, 30}, {120s, 0}}));
 }
