@@ -1,48 +1,14 @@
-// The client's side of an exchange: requests in, answers out.
-#include <arpa/inet.h>
-#include <netinet/in.h>
+// A client's connection: its socket, plain or under TLS; what comes in, what goes out, its end.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
-#include "sim/gateway/desync.h"
-#include "sim/gateway/observe.h"
 #include "sim/gateway/worker_types.h"
 
 namespace coalmine::gateway {
-namespace {
-
-// What a client sends that knows, or so it thinks, that HTTP/2 is spoken here (9113 3.4); and what
-// tells it to come back with HTTP/1.1: SETTINGS, and GOAWAY with HTTP_1_1_REQUIRED (9113 7).
-constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\n";
-constexpr std::string_view kHttp2Refusal{
-    "\0\0\0\x04\0\0\0\0\0"
-    "\0\0\x1a\x07\0\0\0\0\0"
-    "\0\0\0\0\0\0\0\x0d"
-    "only HTTP/1.1 here",
-    9 + 9 + 8 + 18};
-
-constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-
-std::size_t forwarded_for_count(const RequestHead& head) {
-  std::size_t count = 0;
-  for (const FieldView& field : head.fields) {
-    if (field.kind != Field::ForwardedFor) continue;
-    count += 1 + static_cast<std::size_t>(std::count(field.value.begin(), field.value.end(), ','));
-  }
-  return count;
-}
-
-bool is_idempotent(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" ||
-         method == "DELETE" || method == "TRACE";
-}
-
-}  // namespace
 
 // --- the socket, plain or under TLS --------------------------------------------------------------
 
@@ -210,33 +176,8 @@ void Worker::process(Client* c, char* bytes, std::size_t size) {
     if (c->state == Client::State::Body) {
       used = feed_body(c, bytes, size);
     } else {
-      leave_idle(c);
-      Parsed parsed = parse_request({bytes, size}, c->scan, request_);
-      c->isolate = false;
-      if (c->slot->dialect == traffic::Dialect::Alb && parsed.length > 0) {
-        parsed = judge(c, {bytes, parsed.length}, parsed);
-      }
-      if (parsed.state == Parsed::State::Incomplete) {
-        stash(c, {bytes, size});
-        if (c->timer != Client::Timer::Head) {
-          c->timer = Client::Timer::Head;
-          timers_.set(*c, now_ns_ + timeouts_.head.count(), now_ns_);
-        }
-        break;
-      }
-      c->scan = {};
-      begin_exchange(c);
-      if (parsed.state == Parsed::State::Bad) {
-        c->to_head = false;
-        if (log_ != nullptr) begin_log_of_nothing(c);
-        if (std::string_view{bytes, size}.starts_with(kHttp2Preface)) {
-          refuse_http2(c);
-        } else {
-          refuse(c, parsed.status, parsed.why);
-        }
-        break;
-      }
-      used = parsed.length + begin(c, bytes + parsed.length, size - parsed.length);
+      used = take_head(c, bytes, size);
+      if (used == 0) break;
     }
     bytes += used;
     size -= used;
@@ -246,308 +187,6 @@ void Worker::process(Client* c, char* bytes, std::size_t size) {
       !c->dead) {
     enter_idle(c);
   }
-}
-
-// An ALB's view of a whole head: the parser's verdict stands, unless the mode lets it pass tidied
-// or is stricter.
-Parsed Worker::judge(Client* c, std::string_view head, Parsed strict) {
-  const bool taken = strict.state == Parsed::State::Done;
-  Parsed parsed = strict;
-  if (!taken || may_deviate(head, request_)) {
-    const DesyncVerdict verdict = judge_head(head, tidied_);
-    ++c->slot->stats->desync[static_cast<std::size_t>(verdict.tier)];
-    const DesyncAction action = desync_action(verdict.tier, c->slot->desync);
-    if (action == DesyncAction::Refuse) {
-      return {Parsed::State::Bad, head.size(), 400, verdict.reason};
-    }
-    if (!taken && verdict.tier != DesyncClass::Compliant) {
-      HeadScan scan;
-      parsed = parse_request(tidied_, scan, request_);
-      if (parsed.state != Parsed::State::Done) return strict;
-      parsed.length = head.size();
-      // HTTP/1.0 with chunks is tidied as 1.1, but its client cannot read chunks
-      if (head.substr(0, head.find("\r\n", 2)).find("HTTP/1.0") != std::string_view::npos) {
-        request_.minor = 0;
-      }
-    }
-    c->isolate = action == DesyncAction::Isolate;
-  }
-  if (parsed.state == Parsed::State::Done && c->slot->drop_invalid_headers) {
-    std::erase_if(request_.fields, [](const auto& f) { return !is_valid_alb_field(f.name); });
-  }
-  return parsed;
-}
-
-std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
-  const RequestHead& head = request_;
-  Slot& slot = *c->slot;
-  ++slot.stats->requests;
-  if (log_ != nullptr) begin_log(c);
-  c->minor = head.minor;
-  c->to_head = head.method == "HEAD";
-  c->idempotent = is_idempotent(head.method);
-  c->keep_alive = head.keep_alive && !draining_ && slot.listener != nullptr && !c->isolate;
-  c->body = head.framing;
-  c->request_whole = head.framing.kind == BodyKind::None ||
-                     (head.framing.kind == BodyKind::Length && head.framing.length == 0);
-  c->retries = 0;
-  c->tried = nullptr;
-  c->response_started = false;
-  c->upgrade = head.upgrade == Upgrade::WebSocket;
-  if (head.upgrade == Upgrade::Other) {
-    refuse(c, 403, "upgrades to other protocols than websocket are not allowed");
-    return 0;
-  }
-  if (c->upgrade && !c->request_whole) {
-    refuse(c, 400, "a request for an upgrade must not have a body");
-    return 0;
-  }
-  if (head.method == "TRACE" && slot.dialect == traffic::Dialect::Alb) {
-    refuse(c, 405, "TRACE is not allowed");
-    return 0;
-  }
-  if (slot.listener == nullptr) {
-    answer(c,
-           failure_reply(Failure::ClosedBeforeHead, slot.dialect, "the listener is being removed"),
-           !c->request_whole);
-    return 0;
-  }
-  if (slot.dialect == traffic::Dialect::Alb && forwarded_for_count(head) > kMaxForwardedFor) {
-    refuse(c, 463, "X-Forwarded-For has more than 30 addresses");  // ALB user guide, HTTP 463
-    return 0;
-  }
-  if (head.host.empty()) request_.host = address_asked(c);
-  traffic::RequestView view;
-  view.method = head.method;
-  view.host = head.host;
-  view.path = slot.dialect == traffic::Dialect::Envoy
-                  ? traffic::normalize_path(head.path, path_scratch_)
-                  : head.path;
-  view.query = head.query;
-  view.source_ipv4 = c->peer_ipv4;
-  views_.clear();
-  for (const FieldView& field : head.fields) views_.push_back({field.name, field.value});
-  view.headers = views_;
-  const traffic::Decision decision =
-      traffic::resolve(*slot.listener, view, random_.next(), rewrite_scratch_);
-  if (decision.forward != nullptr && c->body.kind == BodyKind::Length &&
-      c->body.length > decision.forward->max_body_bytes && decision.forward->max_body_bytes != 0) {
-    refuse(c, 413, "the request body is too large");
-    return 0;
-  }
-  if (decision.forward != nullptr) {
-    c->forward = decision.forward;
-    c->target = decision.target;
-    c->plan = plan_.get();
-    ++c->plan->users;
-    c->plan_target = &c->plan->targets[decision.chosen().id];
-    c->idle_ns = decision.chosen().timeouts.idle.count();
-    c->active_ns = now_ns_;
-    if (c->log != nullptr) name_in_log(c);
-  }
-  if (decision.forward == nullptr || decision.refusal != traffic::Refusal::None) {
-    // A small body that is already here is skipped, so that the connection can live on.
-    const bool at_hand = c->body.kind == BodyKind::Length && c->body.length <= rest_size;
-    const std::size_t skip = at_hand ? static_cast<std::size_t>(c->body.length) : 0;
-    c->request_whole |= at_hand;
-    answer(c,
-           traffic::local_reply(decision, *slot.listener->listener, view,
-                                c->tls != nullptr ? "https" : "http"),
-           !c->request_whole);
-    return skip;
-  }
-  forward(c, decision, view.path);
-  std::size_t used = 0;
-  c->state = c->request_whole ? Client::State::Waiting : Client::State::Body;
-  if (!c->request_whole) {
-    if (c->body.kind == BodyKind::Chunked) c->chunks = std::make_unique<ChunkDecoder>();
-    c->timer = Client::Timer::StreamIdle;
-    timers_.set(*c, now_ns_ + body_idle_ns(c), now_ns_);
-    if (rest_size > 0) used = feed_body(c, rest, rest_size);
-    if (c->dead || c->plan == nullptr) return used;
-  } else {
-    request_complete(c);
-    if (c->forward->mirror != nullptr) mirror(c);
-  }
-  const bool wants_go_ahead = request_.expects_continue && !c->request_whole && used == 0;
-  attempt(c, false);
-  if (wants_go_ahead && !c->dead && c->state == Client::State::Body) send_to_client(c, kContinue);
-  return used;
-}
-
-// Writes the head that goes upstream into the request buffer.
-void Worker::forward(Client* c, const traffic::Decision& decision, std::string_view original_path) {
-  ForwardContext context;
-  context.dialect = c->slot->dialect;
-  context.peer = c->peer;
-  context.listener_port = c->slot->bound_port;
-  context.path = decision.path;
-  if (decision.path != original_path) context.original_path = original_path;
-  context.host = decision.host.empty() ? request_.host : decision.host;
-  context.upgrade = c->upgrade;
-  context.https = c->tls != nullptr;
-  context.trace = options_.traceparent;
-  context.random[0] = random_.next();
-  context.random[1] = random_.next();
-  context.epoch_s = epoch_s_;
-  c->request = take_buffer();
-  c->request_sent = 0;
-  c->replayable = true;
-  append_upstream_head(c->request->data, request_, context);
-  if (c->log != nullptr) log_fields(c->request->data, *c->log);
-}
-
-std::size_t Worker::pending_request(const Client* c) const {
-  return c->request == nullptr ? 0 : c->request->data.size() - c->request_sent;
-}
-
-// Passes on a piece of the request body; returns how many bytes belonged to it.
-std::size_t Worker::feed_body(Client* c, char* bytes, std::size_t size) {
-  c->active_ns = now_ns_;
-  if (c->timer == Client::Timer::StreamIdle) {
-    timers_.set(*c, now_ns_ + body_idle_ns(c), now_ns_);
-  }
-  if (c->body.kind == BodyKind::Length) {
-    const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(c->body.length, size));
-    c->body.length -= take;
-    c->received += take;
-    if (c->body.length == 0) request_complete(c);
-    emit_body(c, {}, {bytes, take}, {});
-    if (c->request_whole && c->forward->mirror != nullptr) mirror(c);
-    return take;
-  }
-  const ChunkDecoder::Step step = c->chunks->decode(bytes, size);
-  c->received += step.payload;
-  const std::uint64_t limit = c->forward->max_body_bytes;
-  const bool too_large = limit != 0 && c->received > limit;
-  if (c->chunks->bad() || too_large) {
-    if (c->response_started) {
-      abort_response(c, "DPE");
-    } else {
-      refuse(c, too_large ? 413 : 400,
-             too_large ? "the request body is too large" : "bad chunked body");
-    }
-    return size;
-  }
-  std::string first;
-  if (step.payload > 0) append_chunk_size(first, step.payload);
-  std::string last = step.payload > 0 ? "\r\n" : "";
-  if (c->chunks->done()) {
-    last += "0\r\n" + c->chunks->trailers() + "\r\n";
-    request_complete(c);
-  }
-  emit_body(c, first, {bytes, step.payload}, last);
-  if (c->request_whole && c->forward->mirror != nullptr) mirror(c);
-  return step.consumed;
-}
-
-void Worker::request_complete(Client* c) {
-  c->request_whole = true;
-  c->state = Client::State::Waiting;
-  c->chunks.reset();
-  const Duration timeout = c->forward->targets[c->target].timeouts.request;
-  c->request_deadline_ns = timeout > Duration{} ? now_ns_ + timeout.count() : TimerNode::kNone;
-  c->timer = Client::Timer::Request;
-  arm_request_timer(c);
-}
-
-void Worker::arm_request_timer(Client* c) {
-  std::int64_t deadline_ns = c->request_deadline_ns;
-  if (c->idle_ns > 0) deadline_ns = std::min(deadline_ns, c->active_ns + c->idle_ns);
-  if (deadline_ns == TimerNode::kNone) {
-    timers_.remove(*c);
-  } else {
-    timers_.set(*c, deadline_ns, now_ns_);
-  }
-}
-
-// How long a sender may leave its request body unfinished without sending any of it.
-std::int64_t Worker::body_idle_ns(const Client* c) const {
-  return c->idle_ns > 0 ? c->idle_ns : timeouts_.stream_idle.count();
-}
-
-void Worker::emit_body(Client* c, std::string_view first, std::string_view payload,
-                       std::string_view last) {
-  std::string& data = c->request->data;
-  if (c->replayable && data.size() + payload.size() > kMaxReplayBytes && c->request_sent > 0) {
-    c->replayable = false;
-  }
-  if (!c->replayable) {
-    data.erase(0, c->request_sent);
-    c->request_sent = 0;
-  }
-  data += first;
-  data += payload;
-  data += last;
-  if (c->up != nullptr && !c->up->connecting) flush_request(c);
-}
-
-void Worker::record(Client* c, int status) {
-  TargetStats* stats = c->plan_target != nullptr ? c->plan_target->stats : c->slot->untargeted;
-  ++stats->requests;
-  ++stats->codes[static_cast<std::size_t>(status / 100 < 6 ? status / 100 : 0)];
-  if (status > 0) stats->latency.add(Duration(now_ns_ - c->begun_ns));
-  stats->bytes_received += c->received;
-  stats->bytes_sent += c->sent;
-  if (observed_ && !c->mirrored) observe(c, status);
-}
-
-// The host of an HTTP/1.0 request that names none: where it was sent to.
-const std::string& Worker::address_asked(const Client* c) {
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  getsockname(c->fd, reinterpret_cast<sockaddr*>(&address), &size);
-  char text[INET_ADDRSTRLEN] = {};
-  inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
-  address_asked_ = fmt::format("{}:{}", text, ntohs(address.sin_port));
-  return address_asked_;
-}
-
-void Worker::begin_exchange(Client* c) {
-  c->begun_ns = now_ns_;
-  c->head_ns = 0;
-  c->received = 0;
-  c->sent = 0;
-  c->flag = {};
-}
-
-// Gives an answer of our own. If the body was not read whole, the connection cannot be used on.
-void Worker::answer(Client* c, const traffic::LocalReply& reply, bool body_unread) {
-  if (c->up != nullptr) drop_upstream(c->up);
-  if (c->mirrored) {
-    record(c, reply.status);
-    leave_plan(c);
-    drop_client(c);
-    return;
-  }
-  if (!reply.flag.empty()) count_reply(reply.flag);
-  c->flag = reply.flag;
-  if (!c->to_head) c->sent = reply.body.size();
-  if (body_unread) c->keep_alive = false;
-  c->request_whole = !body_unread;
-  record(c, reply.status);
-  std::string text;
-  append_local_reply(text, reply, c->slot->dialect, c->to_head, !c->keep_alive, date());
-  send_to_client(c, text);
-  if (!c->dead) client_done(c);
-}
-
-void Worker::refuse(Client* c, int status, const char* why) {
-  ++c->slot->stats->malformed;
-  c->keep_alive = false;
-  answer(c, refusal_reply(status, c->slot->dialect, why), true);
-}
-
-void Worker::refuse_http2(Client* c) {
-  ++c->slot->stats->malformed;
-  ++c->slot->stats->http2_refused;
-  count_reply("DPE");
-  c->flag = "DPE";
-  c->keep_alive = false;
-  c->request_whole = false;
-  record(c, 505);
-  send_to_client(c, kHttp2Refusal);
-  if (!c->dead) client_done(c);
 }
 
 void Worker::send_to_client(Client* c, std::string_view first, std::string_view second,
@@ -625,16 +264,20 @@ void Worker::linger(Client* c) {
   if (!c->processing) client_readable(c);
 }
 
-void Worker::leave_plan(Client* c) {
-  if (c->plan == nullptr) return;
-  if (c->waits_for != nullptr) stop_waiting(c);
-  if (c->retrying) --c->plan_target->cluster->retries;
-  c->retrying = false;
-  c->plan_target = nullptr;
-  c->forward = nullptr;
-  Plan* plan = c->plan;
-  c->plan = nullptr;
-  release(plan);
+// Those who wait for their next request are in the order in which they began to.
+void Worker::enter_idle(Client* c) {
+  c->idle = true;
+  c->newer_idle = nullptr;
+  c->older_idle = newest_idle_;
+  (newest_idle_ == nullptr ? oldest_idle_ : newest_idle_->newer_idle) = c;
+  newest_idle_ = c;
+}
+
+void Worker::leave_idle(Client* c) {
+  if (!c->idle) return;
+  c->idle = false;
+  (c->older_idle == nullptr ? oldest_idle_ : c->older_idle->newer_idle) = c->newer_idle;
+  (c->newer_idle == nullptr ? newest_idle_ : c->newer_idle->older_idle) = c->older_idle;
 }
 
 // The request is over, answered or not: the connection goes on to the next, or ends.

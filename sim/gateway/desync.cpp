@@ -4,6 +4,8 @@
 #include <cstring>
 #include <optional>
 
+#include "sim/traffic/request.h"
+
 namespace coalmine::gateway {
 namespace {
 

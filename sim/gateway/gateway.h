@@ -5,15 +5,18 @@
 // counts; nothing is shared while requests run. A new snapshot reaches a worker as a message
 // between two turns of its loop: requests in flight finish on the one they started with.
 //
-//   http1.h          strict parsing of heads and chunked bodies (pure)
+//   fields.h         header fields (pure)
+//   http1.h          strict parsing of heads; chunks.h: of chunked bodies (pure)
 //   desync.h         requests that can be read in two ways, as an ALB judges them (pure)
 //   heads.h          what is added to and taken from heads; our own answers (pure)
 //   timer_wheel.h    one lazy timer per connection (pure)
-//   worker.h         the loop; client.cpp and upstream.cpp are the two sides of an exchange,
-//                    clusters.cpp knows the instances: ejections, limits, who waits;
-//                    health_checks.cpp asks them how they are;
-//                    tunnel.cpp passes WebSockets and TCP connections through;
-//                    mirror.cpp sends copies of requests whose answers nobody sees
+//   worker.h         one thread of it, in several files:
+//     worker.cpp         the loop           listeners.cpp      who is let in
+//     client.cpp         a client's socket  upstream.cpp       attempts and their answers
+//     request.cpp        heads, our answers request_body.cpp   bodies
+//     timeouts.cpp       who took too long  clusters.cpp       instances: ejections, limits, queues
+//     health_checks.cpp  how they are       mirror.cpp         copies whose answers nobody sees
+//     tunnel.cpp         WebSockets, TCP    observe.cpp        what is told of single requests
 //   tls.h            certificates and sessions of listeners that speak TLS
 //   access_log.h     one line per request; request_stream.h: every result, for analysis
 //   stats.h          counts per listener, route and target, and per instance

@@ -11,7 +11,9 @@
 #include <cstring>
 
 #include "sim/core/units.h"
+#include "sim/gateway/chunks.h"
 #include "sim/gateway/http1.h"
+#include "sim/traffic/request.h"
 
 namespace coalmine::gateway {
 namespace {

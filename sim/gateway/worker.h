@@ -111,6 +111,8 @@ class Worker {
   void run_messages();
   void read_clock();
   void fire(TimerNode& node);
+  void upstream_timed_out(Upstream* u);
+  void client_timed_out(Client* c);
   void bury(Connection* connection);
   void delete_dead();
   void add_to_epoll(Connection* connection);
@@ -119,6 +121,7 @@ class Worker {
   template <typename F>
   auto between_turns(F f);
   void adopt(const WorkerUpdate& update);
+  void adopt_listeners(const WorkerUpdate& update);
   void accept_clients(Slot& slot);
   void name_slot(Slot& slot, const std::string& name);
   void close_listener(Slot& slot);
@@ -139,9 +142,13 @@ class Worker {
   void end_writing(Client* c);
   void process(Client* c, char* bytes, std::size_t size);
   void stash(Client* c, std::string_view bytes);
+  std::size_t take_head(Client* c, char* bytes, std::size_t size);
   Parsed judge(Client* c, std::string_view head, Parsed strict);
   /// Starts the request in request_; returns how much of the bytes behind its head was used.
   std::size_t begin(Client* c, char* rest, std::size_t rest_size);
+  bool refused_unrouted(Client* c);
+  std::size_t answer_decision(Client* c, const traffic::Decision& decision,
+                              const traffic::RequestView& view, std::size_t rest_size);
   void forward(Client* c, const traffic::Decision& decision, std::string_view original_path);
   std::size_t feed_body(Client* c, char* bytes, std::size_t size);
   void emit_body(Client* c, std::string_view first, std::string_view payload,

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "sim/gateway/chunks.h"
 #include "sim/gateway/worker.h"
 #include "sim/traffic/cluster.h"
 
@@ -203,5 +204,14 @@ struct Worker::Upstream : Connection {
   std::unique_ptr<ChunkDecoder> chunks;
   std::int64_t begun_ns = 0;  ///< the attempt
 };
+
+inline traffic::Dialect Worker::dialect_of(const Client* c) const {
+  return c->slot->dialect;
+}
+
+/// Bytes of the request that have not gone upstream yet.
+inline std::size_t Worker::pending_request(const Client* c) const {
+  return c->request == nullptr ? 0 : c->request->data.size() - c->request_sent;
+}
 
 }  // namespace coalmine::gateway

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/core/random.h"
+#include "sim/gateway/chunks.h"
 #include "sim/gateway/heads.h"
 #include "sim/traffic/route_index.h"
 

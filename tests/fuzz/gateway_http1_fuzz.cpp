@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "sim/core/check.h"
+#include "sim/gateway/chunks.h"
 #include "sim/gateway/heads.h"
 #include "sim/gateway/http1.h"
 

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "sim/core/check.h"
+#include "sim/gateway/chunks.h"
 #include "sim/gateway/gateway.h"
 
 namespace {

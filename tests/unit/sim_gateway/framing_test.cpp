@@ -1,5 +1,6 @@
 // Every row of the framing table against a real gateway: refused as the table says, wherever the
 // bytes are cut, also behind a good request; and nothing of it reaches the upstream.
+#include "sim/gateway/chunks.h"
 #include "tests/unit/sim_gateway/fixture.h"
 
 namespace coalmine::gateway::test {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "sim/gateway/admin.h"
+#include "sim/gateway/chunks.h"
 #include "tests/unit/sim_gateway/fixture.h"
 
 namespace coalmine::gateway::test {

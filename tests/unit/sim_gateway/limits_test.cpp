@@ -1,6 +1,7 @@
 // Limits of what clients may send, hold and leave undone: at the edge, and one past it.
 #include <future>
 
+#include "sim/gateway/chunks.h"
 #include "tests/unit/sim_gateway/fixture.h"
 
 namespace coalmine::gateway::test {
