@@ -41,6 +41,7 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "ssl.connection_error", l.tls_failures);
     out.emplace_back(base + "downstream_cx_upgrades_total", l.upgrades_total);
     out.emplace_back(base + "downstream_cx_upgrades_active", l.upgrades_active);
+    out.emplace_back(base + "downstream_flow_control_paused_reading_total", l.reads_paused);
   }
   for (const auto& [key, t] : stats.targets) {
     const std::string base =
@@ -57,6 +58,7 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "upstream_cx_reset", t.resets);
     out.emplace_back(base + "upstream_rq_pending_overflow", t.overflows);
     out.emplace_back(base + "upstream_rq_retry_overflow", t.retry_overflows);
+    out.emplace_back(base + "upstream_flow_control_paused_reading_total", t.reads_paused);
     out.emplace_back(base + "downstream_rq_rx_bytes_total", t.bytes_received);
     out.emplace_back(base + "downstream_rq_tx_bytes_total", t.bytes_sent);
     out.emplace_back(base + "tunnels_total", t.tunnels_total);

@@ -111,6 +111,7 @@ void Worker::client_readable(Client* c) {
                          (c->state == Client::State::Body && pending_request(c) > kMaxPendingBytes);
     if (c->state == Client::State::Tunnel ? tunnel_blocked(c)
                                           : blocked && c->state != Client::State::Linger) {
+      if (!c->more) ++c->slot->stats->reads_paused;
       c->more = true;
       return;
     }

@@ -12,6 +12,7 @@ void TargetStats::merge(const TargetStats& other) {
   timeouts += other.timeouts;
   overflows += other.overflows;
   retry_overflows += other.retry_overflows;
+  reads_paused += other.reads_paused;
   latency.merge(other.latency);
   bytes_received += other.bytes_received;
   bytes_sent += other.bytes_sent;
@@ -66,6 +67,7 @@ void ListenerStats::merge(const ListenerStats& other) {
   tls_failures += other.tls_failures;
   upgrades_total += other.upgrades_total;
   upgrades_active += other.upgrades_active;
+  reads_paused += other.reads_paused;
 }
 
 void GatewayStats::merge(const GatewayStats& other) {

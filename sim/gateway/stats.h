@@ -31,6 +31,7 @@ struct TargetStats {
   std::uint64_t timeouts = 0;
   std::uint64_t overflows = 0;        ///< too many waited for a connection already
   std::uint64_t retry_overflows = 0;  ///< too many retries were going on already
+  std::uint64_t reads_paused = 0;     ///< answers held back until their client took more
   Histogram latency;                  ///< request begun to response ended, of answered requests
 
   std::uint64_t bytes_received = 0;  ///< of request bodies
@@ -98,6 +99,7 @@ struct ListenerStats {
   std::uint64_t tls_failures = 0;    ///< handshakes that failed
   std::uint64_t upgrades_total = 0;  ///< requests that became WebSockets
   std::uint64_t upgrades_active = 0;
+  std::uint64_t reads_paused = 0;  ///< clients held back until what they sent was passed on
   void merge(const ListenerStats& other);
 };
 

@@ -186,6 +186,7 @@ void Worker::tunnel_down(Upstream* u) {
   Client* c = u->client;
   while (!c->tunnel->upstream_ended) {
     if (c->out != nullptr) {
+      if (!u->more) ++c->tunnel->stats->reads_paused;
       u->more = true;
       return;
     }

@@ -186,6 +186,7 @@ void Worker::upstream_readable(Upstream* u) {
       return;
     }
     if (c != nullptr && c->out != nullptr && u->in_body) {
+      if (!u->more) ++c->plan_target->stats->reads_paused;
       u->more = true;
       return;
     }

@@ -284,12 +284,13 @@ inline traffic::Snapshot table_of(const std::vector<TargetSpec>& targets, std::u
 }
 
 inline std::unique_ptr<Gateway> start_gateway(traffic::Snapshot table, int threads = 1,
-                                              WorkerTimeouts timeouts = {}) {
+                                              WorkerTimeouts timeouts = {},
+                                              Duration drain = std::chrono::seconds(5)) {
   GatewayOptions options;
   options.threads = threads;
   options.admin_port = std::nullopt;
   options.seed = 1;
-  options.drain = std::chrono::seconds(5);
+  options.drain = drain;
   options.timeouts = timeouts;
   auto gateway = Gateway::start(options, std::move(table));
   EXPECT_TRUE(gateway) << gateway.error().message;
@@ -314,6 +315,26 @@ inline bool eventually(const std::function<bool()>& f) {
     std::this_thread::yield();
   }
   return true;
+}
+
+/// Waits until somebody was held back, by the count `paused`, and `done` stands still for a hundred
+/// turns of the worker's loop: each reading of the counts is served between two of them.
+inline bool comes_to_rest(Gateway& gateway,
+                          const std::function<std::uint64_t(const GatewayStats&)>& paused,
+                          const std::function<std::size_t()>& done) {
+  return eventually([&] { return paused(gateway.stats()) > 0; }) && eventually([&] {
+           const std::size_t before = done();
+           for (int turn = 0; turn < 100; ++turn) gateway.stats();
+           return done() == before;
+         });
+}
+inline std::uint64_t clients_held_back(const GatewayStats& stats) {
+  return stats.listeners.begin()->second.reads_paused;
+}
+inline std::uint64_t answers_held_back(const GatewayStats& stats) {
+  std::uint64_t out = 0;
+  for (const auto& [key, target] : stats.targets) out += target.reads_paused;
+  return out;
 }
 
 inline constexpr const char* kGet = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";

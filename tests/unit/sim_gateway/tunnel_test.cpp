@@ -185,27 +185,22 @@ TEST(Upgrade, HoldsNoMoreThanItMust) {
     }
   });
   const auto gateway = start_gateway(table_of({{"v1", 1, {upstream.port()}}}));
-  const auto stands_still = [&] {
-    std::size_t before = 0;
-    return eventually([&] {
-      const std::size_t now = produced;
-      std::this_thread::sleep_for(milliseconds(100));
-      return now == std::exchange(before, now) && now > 0;
-    });
-  };
+  const auto so_far = [&] { return produced.load(); };
   {
     Socket reader = Socket::connect_to(port_of(*gateway));
     reader.write("GET /down" + kAsk.substr(9));
     ASSERT_TRUE(reader.read_until("\r\n\r\n"));
-    EXPECT_TRUE(stands_still());
+    EXPECT_TRUE(comes_to_rest(*gateway, answers_held_back, so_far));
     EXPECT_LT(produced, kSize / 2);
   }
   produced = 0;
   Socket sender = Socket::connect_to(port_of(*gateway));
   sender.write(kAsk);
   ASSERT_TRUE(sender.read_until("\r\n\r\n"));
+  const std::uint64_t before = clients_held_back(gateway->stats());
   std::thread writer([&] { produce(sender); });
-  EXPECT_TRUE(stands_still());
+  EXPECT_TRUE(comes_to_rest(
+      *gateway, [&](const GatewayStats& s) { return clients_held_back(s) - before; }, so_far));
   EXPECT_LT(produced, kSize / 2);
   produced = kSize + 1;
   writer.join();
@@ -229,16 +224,17 @@ TEST(Upgrade, EndsAfterSilence) {
 
 TEST(Upgrade, OutlivesTheRequestTimeoutAndTheTableThatBeganIt) {
   Upstream upstream(web_socket());
-  const auto table = [&](std::uint64_t version) {
-    return table_of({{"v1", 1, {upstream.port()}}}, version,
+  Upstream silent([](Socket& silent_socket) { silent_socket.read_all(); });
+  const auto table = [&](std::string target, int port, std::uint64_t version) {
+    return table_of({{std::move(target), 1, {port}}}, version,
                     {{"timeouts", {{"request", "200ms"}}}});
   };
-  const auto gateway = start_gateway(table(1));
+  const auto gateway = start_gateway(table("v1", upstream.port(), 1));
   Socket socket = Socket::connect_to(port_of(*gateway));
   socket.write(kAsk);
   ASSERT_EQ(read_answer(socket).status, 101);
-  ASSERT_TRUE(gateway->update(table_of({{"v2", 1, {1}}}, 2)));
-  std::this_thread::sleep_for(milliseconds(400));
+  ASSERT_TRUE(gateway->update(table("v2", silent.port(), 2)));
+  EXPECT_EQ(ask(port_of(*gateway), kGet).status, 504) << "a request that began later is over";
   socket.write("still here");
   EXPECT_TRUE(socket.read_until("still here"));
 }
