@@ -53,6 +53,7 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "downstream_rq_aborted", t.codes[0]);
     out.emplace_back(base + "upstream_rq_total", t.attempts);
     out.emplace_back(base + "upstream_rq_retry", t.retries);
+    out.emplace_back(base + "upstream_rq_resent", t.resends);
     out.emplace_back(base + "upstream_rq_timeout", t.timeouts);
     out.emplace_back(base + "upstream_cx_connect_fail", t.connect_failures);
     out.emplace_back(base + "upstream_cx_reset", t.resets);

@@ -10,6 +10,7 @@
 //   desync.h         requests that can be read in two ways, as an ALB judges them (pure)
 //   heads.h          what is added to and taken from heads; our own answers (pure)
 //   timer_wheel.h    one lazy timer per connection (pure)
+//   untaken.h        whether a request reached a peer that ended its connection
 //   worker.h         one thread of it, in several files:
 //     worker.cpp         the loop           listeners.cpp      who is let in
 //     client.cpp         a client's socket  upstream.cpp       attempts and their answers

@@ -7,6 +7,7 @@ void TargetStats::merge(const TargetStats& other) {
   for (std::size_t i = 0; i < codes.size(); ++i) codes[i] += other.codes[i];
   attempts += other.attempts;
   retries += other.retries;
+  resends += other.resends;
   connect_failures += other.connect_failures;
   resets += other.resets;
   timeouts += other.timeouts;

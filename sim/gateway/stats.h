@@ -26,6 +26,7 @@ struct TargetStats {
   std::array<std::uint64_t, 6> codes{};  ///< by class, [2] = 2xx; [0]: the client left or was cut
   std::uint64_t attempts = 0;
   std::uint64_t retries = 0;
+  std::uint64_t resends = 0;  ///< of requests that a kept connection's end had not let through
   std::uint64_t connect_failures = 0;
   std::uint64_t resets = 0;
   std::uint64_t timeouts = 0;
@@ -55,7 +56,7 @@ struct InstanceKey {
 };
 
 /// Counts of one instance. Every attempt ends in one of `codes`, unless the client left first, the
-/// instance had closed the kept connection already, or it is a tcp connection that was made.
+/// request was resent (TargetStats::resends), or it is a tcp connection that was made.
 struct InstanceStats {
   std::uint64_t requests = 0;  ///< that were answered to the end by it
   std::uint64_t attempts = 0;

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "sim/core/check.h"
+#include "sim/gateway/untaken.h"
 #include "sim/gateway/worker_types.h"
 
 namespace coalmine::gateway {
@@ -197,7 +198,7 @@ void Worker::upstream_readable(Upstream* u) {
       return;
     }
     if (n <= 0) {
-      upstream_closed(u);
+      upstream_closed(u, n == 0);
       return;
     }
     const auto size = static_cast<std::size_t>(n);
@@ -362,6 +363,7 @@ void Worker::response_complete(Upstream* u, bool extra_bytes) {
   u->chunks.reset();
   if (u->keep_alive && sent && !extra_bytes && !u->hangup && !host->retired &&
       host->idle.size() < kMaxIdlePerInstance) {
+    u->idle_since_ns = now_ns_;
     host->idle.push_back(u);
     if (host->waiting > 0) call_next(host);
   } else {
@@ -372,7 +374,24 @@ void Worker::response_complete(Upstream* u, bool extra_bytes) {
   client_done(c);
 }
 
-void Worker::upstream_closed(Upstream* u) {
+// Whether a request goes out once more, beyond any policy for retries, because the kept connection
+// it was given ended: only if the server is known, or likely, not to have seen it. Else a version
+// that breaks connections would look better than it is: Envoy resends nothing but by policy.
+//
+// It is known if the server's TCP took nothing of the request; once that was refused even a POST
+// may be sent again (RFC 9110 9.2.2). It is likely if the connection had been idle for so long that
+// the server may have lost patience with it just then (RFC 9112 9.3.1).
+bool Worker::may_resend(const Upstream* u, bool clean_end) const {
+  const Client* c = u->client;
+  const Reach reach =
+      clean_end || c->request_sent == 0 ? reach_of(u->fd, c->request_sent) : Reach::Unknown;
+  if (reach == Reach::Refused) return true;
+  if (!c->idempotent) return false;
+  return reach == Reach::Unacknowledged ||
+         u->begun_ns - u->idle_since_ns >= timeouts_.patience.count();
+}
+
+void Worker::upstream_closed(Upstream* u, bool clean_end) {
   Client* c = u->client;
   if (u->in_body) {
     if (u->body.kind == BodyKind::UntilClose) {
@@ -385,19 +404,17 @@ void Worker::upstream_closed(Upstream* u) {
     }
     return;
   }
-  const bool reused = u->reused;
-  const bool any_byte = u->any_byte;
+  const bool again = u->reused && !u->any_byte && c->replayable && may_resend(u, clean_end);
   const std::string reason =
       fmt::format("{} (target {}) closed the connection before its answer", u->host->name,
                   c->forward->targets[c->target].target->name);
-  ++c->plan_target->stats->resets;
-  ++u->host->stats.resets;
-  const bool stale = reused && !any_byte && c->replayable && c->idempotent;
-  if (!stale) attempt_ended(*u->host, 0, 0);
+  ++(again ? c->plan_target->stats->resends : c->plan_target->stats->resets);
+  if (!again) {
+    ++u->host->stats.resets;
+    attempt_ended(*u->host, 0, 0);
+  }
   drop_upstream(u);
-  // A kept connection that ends as we send was closed by the server before it saw the request
-  // (9112 9.3.1): the request goes out once more, on a new connection.
-  if (stale) {
+  if (again) {
     attempt(c, true);
     return;
   }

@@ -36,6 +36,10 @@ struct WorkerTimeouts {
   Duration client_idle = std::chrono::hours{1};
   Duration tcp_idle = std::chrono::hours{1};  ///< of a tcp listener's connections
   Duration linger = std::chrono::seconds{1};
+  /// A server that closes a connection as we use it is believed to have lost patience with it only
+  /// if it was idle for this long: the shortest keep-alive timeouts in common use are 5 s (Apache
+  /// httpd, Node.js).
+  Duration patience = std::chrono::milliseconds{4500};
 };
 
 /// Client connections that a worker keeps. A new one beyond them takes the place of the one that
@@ -234,7 +238,8 @@ class Worker {
   bool response_head(Upstream* u, std::string_view early);
   void response_body(Upstream* u, char* bytes, std::size_t size);
   void response_complete(Upstream* u, bool extra_bytes);
-  void upstream_closed(Upstream* u);
+  void upstream_closed(Upstream* u, bool clean_end);
+  bool may_resend(const Upstream* u, bool clean_end) const;
   void attempt_failed(Client* c, Failure failure, std::string reason);
   bool retry_later(Client* c, const traffic::AttemptOutcome& outcome);
   void arm_request_timer(Client* c);

@@ -203,6 +203,7 @@ struct Worker::Upstream : Connection {
   Framing body;
   std::unique_ptr<ChunkDecoder> chunks;
   std::int64_t begun_ns = 0;  ///< the attempt
+  std::int64_t idle_since_ns = 0;
 };
 
 inline traffic::Dialect Worker::dialect_of(const Client* c) const {

@@ -329,8 +329,7 @@ std::vector<int> play(const traffic::Forward& forward, std::size_t requests, Scr
   return statuses;
 }
 
-/// The same through a gateway and real connections. The requests are POSTs: those are not sent
-/// again without the policy's word when a kept connection ends.
+/// The same through a gateway and real connections, kept ones mostly.
 std::vector<int> play_live(traffic::Forward forward, std::size_t requests, Script& script) {
   std::vector<std::unique_ptr<Upstream>> upstreams;
   for (std::size_t i = 0; i < forward.targets[0].instances.size(); ++i) {
@@ -356,7 +355,7 @@ std::vector<int> play_live(traffic::Forward forward, std::size_t requests, Scrip
   Socket socket = Socket::connect_to(port_of(*gateway));
   std::vector<int> statuses;
   for (std::size_t i = 0; i < requests; ++i) {
-    socket.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    socket.write(i % 2 == 0 ? kGet : "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
     statuses.push_back(read_answer(socket).status);
   }
   return statuses;
