@@ -8,8 +8,9 @@
 //                "latency_us":{"buckets":[[VALUE_US,COUNT],…]}}]}
 // Counts are of this period only. `target` is the virtual node or target group that was picked;
 // empty: none was, the gateway answered itself. `local_codes` (optional) counts those of a picked
-// target that the gateway answered for it (503 no healthy upstream, 504), and they are not in
-// `codes`. Of an entry without target all codes are the gateway's own.
+// target that the gateway answered for it (503 no healthy upstream), and they are not in `codes`;
+// a load balancer does not count them in `requests` either. Of an entry without target all codes
+// are the gateway's own.
 #pragma once
 
 #include <array>

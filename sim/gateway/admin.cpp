@@ -51,6 +51,7 @@ Values named_values(const GatewayStats& stats) {
       out.emplace_back(fmt::format("{}downstream_rq_{}xx", base, i), t.codes[i]);
     }
     out.emplace_back(base + "downstream_rq_aborted", t.codes[0]);
+    out.emplace_back(base + "upstream_cx_none_healthy", t.unserved);
     out.emplace_back(base + "upstream_rq_total", t.attempts);
     out.emplace_back(base + "upstream_rq_retry", t.retries);
     out.emplace_back(base + "upstream_rq_resent", t.resends);

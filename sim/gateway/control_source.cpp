@@ -177,16 +177,24 @@ std::string metrics_report(const GatewayStats& before, const GatewayStats& now,
     const auto it = before.targets.find(key);
     const TargetStats& old = it == before.targets.end() ? kNone : it->second;
     if (stats.requests == old.requests && stats.attempts == old.attempts) continue;
+    // For want of an instance the gateway answers itself: Envoy counts that to the cluster, a load
+    // balancer to itself and not as a request of the target group (RequestCount: requests for
+    // which a target was chosen).
+    const std::uint64_t unserved = stats.unserved - old.unserved;
     Json codes = Json::object();
     for (std::size_t i = 1; i < stats.codes.size(); ++i) {
-      const std::uint64_t fresh = stats.codes[i] - old.codes[i];
+      const std::uint64_t fresh = stats.codes[i] - old.codes[i] - (i == 5 ? unserved : 0);
       if (fresh > 0) codes[fmt::format("{}xx", i)] = fresh;
     }
+    Json local_codes = Json::object();
+    if (unserved > 0) local_codes["5xx"] = unserved;
     targets.push_back({{"listener", key.listener},
                        {"route", key.route},
                        {"target", key.target},
-                       {"requests", stats.requests - old.requests},
+                       {"requests", stats.requests - old.requests -
+                                        (options.load_balancer.empty() ? 0 : unserved)},
                        {"codes", codes},
+                       {"local_codes", local_codes},
                        {"aborted", stats.codes[0] - old.codes[0]},
                        {"attempts", stats.attempts - old.attempts},
                        {"retries", stats.retries - old.retries},

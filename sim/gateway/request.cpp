@@ -256,12 +256,16 @@ void Worker::begin_exchange(Client* c) {
 }
 
 void Worker::record(Client* c, int status) {
-  TargetStats* stats = c->plan_target != nullptr ? c->plan_target->stats : c->slot->untargeted;
-  ++stats->requests;
-  ++stats->codes[static_cast<std::size_t>(status / 100 < 6 ? status / 100 : 0)];
-  if (status > 0) stats->latency.add(Duration(now_ns_ - c->begun_ns));
-  stats->bytes_received += c->received;
-  stats->bytes_sent += c->sent;
+  TargetStats& stats = stats_of(c);
+  if (status > 0) stats.latency.add(Duration(now_ns_ - c->begun_ns));
+  count(c, stats, status);
+}
+
+void Worker::count(Client* c, TargetStats& stats, int status) {
+  ++stats.requests;
+  ++stats.codes[static_cast<std::size_t>(status / 100 < 6 ? status / 100 : 0)];
+  stats.bytes_received += c->received;
+  stats.bytes_sent += c->sent;
   if (observed_ && !c->mirrored) observe(c, status);
 }
 
@@ -279,7 +283,12 @@ void Worker::answer(Client* c, const traffic::LocalReply& reply, bool body_unrea
   if (!c->to_head) c->sent = reply.body.size();
   if (body_unread) c->keep_alive = false;
   c->request_whole = !body_unread;
-  record(c, reply.status);
+  if (reply.flag == "UH" && c->plan_target != nullptr) {  // no instance took any time for it
+    ++c->plan_target->stats->unserved;
+    count(c, *c->plan_target->stats, reply.status);
+  } else {
+    record(c, reply.status);
+  }
   std::string text;
   append_local_reply(text, reply, c->slot->dialect, c->to_head, !c->keep_alive, date());
   send_to_client(c, text);

@@ -5,6 +5,7 @@ namespace coalmine::gateway {
 void TargetStats::merge(const TargetStats& other) {
   requests += other.requests;
   for (std::size_t i = 0; i < codes.size(); ++i) codes[i] += other.codes[i];
+  unserved += other.unserved;
   attempts += other.attempts;
   retries += other.retries;
   resends += other.resends;

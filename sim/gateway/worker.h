@@ -251,6 +251,8 @@ class Worker {
   void drop_upstream(Upstream* u);
   void forget_idle(Upstream* u);
   void record(Client* c, int status);
+  void count(Client* c, TargetStats& stats, int status);
+  TargetStats& stats_of(const Client* c) const;
   const std::string& address_asked(const Client* c);
   void begin_exchange(Client* c);
   void observe(Client* c, int status);

@@ -210,6 +210,10 @@ inline traffic::Dialect Worker::dialect_of(const Client* c) const {
   return c->slot->dialect;
 }
 
+inline TargetStats& Worker::stats_of(const Client* c) const {
+  return c->plan_target != nullptr ? *c->plan_target->stats : *c->slot->untargeted;
+}
+
 /// Bytes of the request that have not gone upstream yet.
 inline std::size_t Worker::pending_request(const Client* c) const {
   return c->request == nullptr ? 0 : c->request->data.size() - c->request_sent;

@@ -13,6 +13,7 @@ namespace {
 
 using gateway::GatewayStats;
 using gateway::test::Answer;
+using gateway::test::kGet;
 using gateway::test::ok;
 using gateway::test::port_of;
 using gateway::test::read_answer;

@@ -85,7 +85,7 @@ TEST(AlbMetrics, CountPerTargetGroupAndInAll) {
   const auto report = parse_gateway_report(Json::parse(R"({
     "source":{"load-balancer":"web","scope":"000000000000/us-east-1"},"time":1767225660,
     "targets":[
-      {"target":"blue","requests":3,"codes":{"2xx":2},"local_codes":{"5xx":1},
+      {"target":"blue","requests":2,"codes":{"2xx":2},"local_codes":{"5xx":1},
        "latency_us":{"buckets":[[500000,2]]}},
       {"target":"","requests":1,"codes":{"4xx":1}}]})"));
   ASSERT_TRUE(report) << report.error().message;
@@ -95,10 +95,10 @@ TEST(AlbMetrics, CountPerTargetGroupAndInAll) {
   const std::string both = lb + ",TargetGroup=" + names::dimension_of_arn(group);
   EXPECT_EQ(lb.substr(0, 21), "LoadBalancer=app/web/");
   EXPECT_EQ(lines_of(batch),
-            (std::vector<std::string>{"RequestCount{" + both + "} Count 3x1",
+            (std::vector<std::string>{"RequestCount{" + both + "} Count 2x1",
                                       "HTTPCode_Target_2XX_Count{" + both + "} Count 2x1",
                                       "TargetResponseTime{" + both + "} Seconds 0.5x2",
-                                      "RequestCount{" + lb + "} Count 3x1",
+                                      "RequestCount{" + lb + "} Count 2x1",
                                       "HTTPCode_Target_2XX_Count{" + lb + "} Count 2x1",
                                       "TargetResponseTime{" + lb + "} Seconds 0.5x2",
                                       "HTTPCode_ELB_4XX_Count{" + lb + "} Count 1x1",

@@ -99,6 +99,40 @@ TEST(ControlSource, KeepsTheTableWhenTheControlPlaneGoesAway) {
   EXPECT_EQ(gateway->table()->version, 5U);
 }
 
+// As the virtual world's ledger has it: HTTPCode_ELB_5XX is no HTTPCode_Target_5XX.
+TEST(MetricsReport, WhatNoInstanceWasAskedForIsTheLoadBalancersOwn) {
+  Upstream v1(echo("v1"));
+  const Json gone = {{"name", "gone"},
+                     {"match", {{"prefix", "/gone"}}},
+                     {"targets", {{{"name", "v2"}, {"instances", Json::array()}}}}};
+  const Json here = {
+      {"name", "here"},
+      {"targets", {{{"name", "v1"}, {"instances", {fmt::format("127.0.0.1:{}", v1.port())}}}}}};
+  const auto gateway = start_gateway(table_of({{"v1", 1, {v1.port()}}}, 1, Json::object(),
+                                              {{"dialect", "alb"}, {"routes", {gone, here}}}));
+  const int port = port_of(*gateway);
+  EXPECT_EQ(ask(port, kGet).status, 200);
+  EXPECT_EQ(ask(port, "GET /gone HTTP/1.1\r\nHost: x\r\n\r\n").status, 503);
+  EXPECT_EQ(ask(port, "GET /gone HTTP/1.1\r\nHost: x\r\n\r\n").status, 503);
+  const auto reported = [&](const ControlOptions& options) {
+    Json out = Json::object();
+    const Json report = *parse_json(metrics_report({}, gateway->stats(), options, 0), "report");
+    for (const Json& target : report["targets"]) {
+      out[target["target"].get<std::string>()] = {target["requests"], target["codes"],
+                                                  target["local_codes"],
+                                                  target["latency_us"]["buckets"].size()};
+    }
+    return out;
+  };
+  const Json none = Json::object();
+  const Json served = {1, {{"2xx", 1}}, none, 1};
+  EXPECT_EQ(reported({"", "", "web", "1/eu-west-1"}),
+            (Json{{"v1", served}, {"v2", {0, none, {{"5xx", 2}}, 0}}}));
+  EXPECT_EQ(reported({"", "m/g", "", "1/eu-west-1"}),
+            (Json{{"v1", served}, {"v2", {2, none, {{"5xx", 2}}, 0}}}))
+      << "Envoy counts it to the cluster";
+}
+
 TEST(ControlSource, WantsOneNameAndAUrl) {
   const auto gateway = start_gateway(nullptr);
   EXPECT_FALSE(ControlSource::start(*gateway, {"http://127.0.0.1:1", "", "", "s"}));
