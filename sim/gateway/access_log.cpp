@@ -75,6 +75,11 @@ void append_time(std::string& out, std::int64_t epoch_us) {
   out += 'Z';
 }
 
+std::string flags_of(const LogEntry& e) {
+  if (!e.retries_spent) return std::string(e.response_flags.empty() ? "-" : e.response_flags);
+  return e.response_flags.empty() ? "URX" : fmt::format("{},URX", e.response_flags);
+}
+
 }  // namespace
 
 void append_log_line(std::string& out, const LogEntry& e) {
@@ -85,7 +90,7 @@ void append_log_line(std::string& out, const LogEntry& e) {
   append_member(out, "path", e.path);
   append_member(out, "protocol", e.protocol);
   append_number(out, "response_code", e.response_code);
-  append_member(out, "response_flags", e.response_flags.empty() ? "-" : e.response_flags);
+  append_member(out, "response_flags", flags_of(e));
   append_number(out, "bytes_received", e.bytes_received);
   append_number(out, "bytes_sent", e.bytes_sent);
   append_number(out, "duration", e.duration_us / 1000);

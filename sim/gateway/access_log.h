@@ -23,6 +23,7 @@ struct LogEntry {
   std::string method, path, protocol;
   int response_code = 0;
   std::string_view response_flags;
+  bool retries_spent = false;                        ///< adds the flag URX
   std::uint64_t bytes_received = 0, bytes_sent = 0;  ///< of the bodies
   std::int64_t duration_us = 0;
   std::int64_t upstream_service_us = -1;  ///< until the response head; -1: there was none

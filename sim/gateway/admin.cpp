@@ -59,6 +59,7 @@ Values named_values(const GatewayStats& stats) {
     out.emplace_back(base + "upstream_cx_connect_fail", t.connect_failures);
     out.emplace_back(base + "upstream_cx_reset", t.resets);
     out.emplace_back(base + "upstream_rq_pending_overflow", t.overflows);
+    out.emplace_back(base + "upstream_rq_retry_limit_exceeded", t.retries_spent);
     out.emplace_back(base + "upstream_rq_retry_overflow", t.retry_overflows);
     out.emplace_back(base + "upstream_flow_control_paused_reading_total", t.reads_paused);
     out.emplace_back(base + "downstream_rq_rx_bytes_total", t.bytes_received);

@@ -133,7 +133,9 @@ traffic::PoolLimits Worker::share_of(const traffic::PoolLimits& limits) const {
 
 void Worker::sweep(Cluster& cluster) {
   if (cluster.sweep_interval == Duration{}) return;
-  cluster.state.sweep(TimePoint{Duration{now_ns_}});
+  for (const std::size_t i : cluster.state.sweep(TimePoint{Duration{now_ns_}})) {
+    ++cluster.hosts[i]->stats.ejections;
+  }
   timers_.set(cluster, now_ns_ + cluster.sweep_interval.count(), now_ns_);
 }
 
@@ -141,12 +143,12 @@ void Worker::sweep(Cluster& cluster) {
 void Worker::attempt_ended(Host& host, int status, std::int64_t begun_ns) {
   ++host.stats.codes[static_cast<std::size_t>(status / 100 < 6 ? status / 100 : 0)];
   if (status != 0) host.stats.latency.add(Duration{now_ns_ - begun_ns});
-  judge(host, status == 0 || status >= 500);
+  judge(host, status);
 }
 
-void Worker::judge(Host& host, bool error) {
+void Worker::judge(Host& host, int status) {
   if (host.retired) return;
-  if (host.cluster->state.record(host.index, error, TimePoint{Duration{now_ns_}})) {
+  if (host.cluster->state.record(host.index, status, TimePoint{Duration{now_ns_}})) {
     ++host.stats.ejections;
   }
 }

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "sim/gateway/worker_types.h"
@@ -100,12 +101,21 @@ void Worker::read_check(Check* check) {
   }
 }
 
+/// Until the next check: another while nobody uses the cluster (Envoy: no_traffic_interval).
+Duration Worker::check_interval(const Cluster& cluster) const {
+  const traffic::HealthCheck& policy = *cluster.health_check;
+  const bool used = std::any_of(cluster.all_hosts.begin(), cluster.all_hosts.end(),
+                                [](const auto& h) { return h->stats.connections_total > 0; });
+  return used || policy.no_traffic_interval == Duration{} ? policy.interval
+                                                          : policy.no_traffic_interval;
+}
+
 void Worker::check_ended(Host& host, bool passed) {
   if (host.check != nullptr) bury(host.check);
   host.check = nullptr;
   if (!passed) ++host.stats.check_failures;
   host.cluster->state.checked(host.index, passed);
-  timers_.set(host, now_ns_ + host.cluster->health_check->interval.count(), now_ns_);
+  timers_.set(host, now_ns_ + check_interval(*host.cluster).count(), now_ns_);
 }
 
 }  // namespace coalmine::gateway

@@ -13,6 +13,7 @@ void TargetStats::merge(const TargetStats& other) {
   resets += other.resets;
   timeouts += other.timeouts;
   overflows += other.overflows;
+  retries_spent += other.retries_spent;
   retry_overflows += other.retry_overflows;
   reads_paused += other.reads_paused;
   latency.merge(other.latency);

@@ -32,6 +32,7 @@ struct TargetStats {
   std::uint64_t resets = 0;
   std::uint64_t timeouts = 0;
   std::uint64_t overflows = 0;        ///< too many waited for a connection already
+  std::uint64_t retries_spent = 0;    ///< requests that failed after all their retries
   std::uint64_t retry_overflows = 0;  ///< too many retries were going on already
   std::uint64_t reads_paused = 0;     ///< answers held back until their client took more
   Histogram latency;                  ///< request begun to response ended, of answered requests

@@ -115,7 +115,7 @@ void Worker::tunnel_event(Upstream* u, std::uint32_t events) {
     }
     if ((events & EPOLLOUT) == 0) return;
     u->connecting = false;
-    judge(*u->host, false);
+    judge(*u->host, 200);
     timers_.remove(*u);
     client_readable(c);
   } else if ((events & EPOLLOUT) != 0 && pending_request(c) > 0) {

@@ -399,7 +399,7 @@ void Worker::upstream_closed(Upstream* u, bool clean_end) {
       if (!c->dead) response_complete(u, false);
     } else {
       ++u->host->stats.resets;
-      judge(*u->host, true);
+      judge(*u->host, 0);
       abort_response(c, "UC");
     }
     return;
@@ -424,11 +424,14 @@ void Worker::upstream_closed(Upstream* u, bool clean_end) {
 // Asks the policy. True if another attempt was scheduled; the upstream connection is given up.
 bool Worker::retry_later(Client* c, const AttemptOutcome& outcome) {
   const traffic::Forward& forward = *c->forward->forward;
-  if (forward.retry.max_retries == 0 || !c->replayable || !c->request_whole ||
-      !traffic::should_retry(forward.retry, c->forward->retry_on, outcome, c->retries) ||
-      !begin_retry(c)) {
-    return false;
+  if (forward.retry.max_retries == 0 || !c->replayable || !c->request_whole) return false;
+  const auto answer =
+      traffic::ask_retry_policy(forward.retry, c->forward->retry_on, outcome, c->retries);
+  if (answer == traffic::RetryAnswer::Spent) {
+    ++c->plan_target->stats->retries_spent;
+    if (c->log != nullptr) c->log->retries_spent = true;
   }
+  if (answer != traffic::RetryAnswer::Yes || !begin_retry(c)) return false;
   ++c->retries;
   ++c->plan_target->stats->retries;
   if (c->up != nullptr) drop_upstream(c->up);

@@ -185,7 +185,7 @@ class Worker {
   traffic::PoolLimits share_of(const traffic::PoolLimits& limits) const;
   void sweep(Cluster& cluster);
   void attempt_ended(Host& host, int status, std::int64_t begun_ns);
-  void judge(Host& host, bool error);
+  void judge(Host& host, int status);
   bool begin_retry(Client* c);
   void wait_for(Client* c, Host* host);
   void stop_waiting(Client* c);
@@ -201,6 +201,7 @@ class Worker {
   void check_event(Check* check, std::uint32_t events);
   void read_check(Check* check);
   void check_ended(Host& host, bool passed);
+  Duration check_interval(const Cluster& cluster) const;
 
   // tunnels
   void begin_tcp(Client* c);

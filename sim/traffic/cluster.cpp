@@ -40,16 +40,17 @@ void ClusterState::update(const Target& target, EmptyPolicy empty) {
   refresh();
 }
 
-bool ClusterState::record_outlier(std::size_t instance, bool error, TimePoint now) {
-  const bool ejected = outlier_->record(instance, error, now);
+bool ClusterState::record_outlier(std::size_t instance, int status, TimePoint now) {
+  const bool ejected = outlier_->record(instance, status, now);
   if (ejected) refresh();
   return ejected;
 }
 
-void ClusterState::sweep(TimePoint now) {
-  if (!outlier_) return;
-  outlier_->sweep(now);
+std::vector<std::size_t> ClusterState::sweep(TimePoint now) {
+  if (!outlier_) return {};
+  std::vector<std::size_t> ejected = outlier_->sweep(now);
   refresh();
+  return ejected;
 }
 
 void ClusterState::checked(std::size_t instance, bool passed) {

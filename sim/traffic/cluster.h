@@ -30,13 +30,16 @@ class ClusterState {
   std::size_t next() { return usable_.empty() ? kNobody : usable_[turn_++ % usable_.size()]; }
   const std::vector<std::size_t>& usable() const { return usable_; }
 
-  /// An attempt on an instance ended; `error` for a 5xx or no answer. True if it was ejected now.
-  bool record(std::size_t instance, bool error, TimePoint now) {
+  /// An attempt on an instance ended with `status`, or without an answer: 0. True if it was ejected
+  /// now.
+  bool record(std::size_t instance, int status, TimePoint now) {
     if (!outlier_) return false;
-    return record_outlier(instance, error, now);
+    return record_outlier(instance, status, now);
   }
-  /// To be called every `interval` of the outlier policy: takes back whose time is over.
-  void sweep(TimePoint now);
+  bool record(std::size_t instance, bool error, TimePoint now) = delete;
+  /// To be called every `interval` of the outlier policy: takes back whose time is over, and ejects
+  /// whose success rate is an outlier. Returns the latter.
+  std::vector<std::size_t> sweep(TimePoint now);
   /// An active health check ended. The first one of an instance counts alone, later ones from the
   /// thresholds on; a pass takes an ejected instance back.
   void checked(std::size_t instance, bool passed);
@@ -55,7 +58,7 @@ class ClusterState {
     Checks checks = Checks::Pending;
     int streak = 0;  ///< checks in a row that speak against `checks`
   };
-  bool record_outlier(std::size_t instance, bool error, TimePoint now);
+  bool record_outlier(std::size_t instance, int status, TimePoint now);
   bool in_by_checks(const Known& known) const {
     return !health_check_ || known.checks == Checks::Passing;
   }

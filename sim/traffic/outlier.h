@@ -19,10 +19,13 @@ class OutlierState {
   /// new if there is no such one. An ejection goes on; its length follows the new policy.
   void rearrange(OutlierPolicy policy, std::span<const std::size_t> origin);
 
-  /// An attempt on `instance` ended; `error` for a 5xx or no answer. True if it was ejected now.
-  bool record(std::size_t instance, bool error, TimePoint now);
-  /// To be called about every `interval`: returns ejected instances whose time is over.
-  void sweep(TimePoint now);
+  /// An attempt on `instance` ended with `status`, or without an answer: 0. True if it was ejected
+  /// now.
+  bool record(std::size_t instance, int status, TimePoint now);
+  bool record(std::size_t instance, bool error, TimePoint now) = delete;
+  /// To be called about every `interval`: takes ejected instances back whose time is over, then
+  /// compares success rates. Returns who was ejected now.
+  std::vector<std::size_t> sweep(TimePoint now);
   /// A passed active health check takes an ejected instance back at once.
   void readmit(std::size_t instance);
 
@@ -34,11 +37,17 @@ class OutlierState {
  private:
   struct Host {
     int errors_in_a_row = 0;
+    int gateway_errors_in_a_row = 0;
+    std::uint64_t requests = 0;  ///< in this interval
+    std::uint64_t good = 0;      ///< of them
     int ejections = 0;  ///< multiplies the next ejection; falls by one per healthy interval
     bool ejected = false;
     TimePoint since{};
   };
   bool may_eject() const;
+  bool eject(Host& host, TimePoint now);
+  void take_back(Host& host);
+  std::vector<std::size_t> eject_by_success_rate(TimePoint now);
   Duration ejection_time(const Host& host) const;
 
   OutlierPolicy policy_;

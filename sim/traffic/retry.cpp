@@ -66,9 +66,8 @@ RetryPolicy app_mesh_default_retries() {
   return {{"503", "connect-failure", "refused-stream", "reset"}, 2, {}};
 }
 
-bool should_retry(const RetryPolicy& policy, RetryConditions conditions,
-                  const AttemptOutcome& outcome, int retries_done) {
-  if (retries_done >= policy.max_retries) return false;
+RetryAnswer ask_retry_policy(const RetryPolicy& policy, RetryConditions conditions,
+                             const AttemptOutcome& outcome, int retries_done) {
   std::uint32_t on = 0;
   switch (outcome.kind) {
     case AttemptOutcome::Kind::Response:
@@ -85,7 +84,13 @@ bool should_retry(const RetryPolicy& policy, RetryConditions conditions,
       on = k5xx | kGatewayError | kServerError | kReset;
       break;
   }
-  return (conditions.bits & on) != 0;
+  if ((conditions.bits & on) == 0) return RetryAnswer::No;
+  return retries_done < policy.max_retries ? RetryAnswer::Yes : RetryAnswer::Spent;
+}
+
+bool should_retry(const RetryPolicy& policy, RetryConditions conditions,
+                  const AttemptOutcome& outcome, int retries_done) {
+  return ask_retry_policy(policy, conditions, outcome, retries_done) == RetryAnswer::Yes;
 }
 
 Duration retry_backoff(int n, double uniform) {

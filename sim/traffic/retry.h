@@ -38,9 +38,18 @@ Result<RetryConditions> parse_retry_conditions(const std::vector<std::string>& n
 /// it where it applies; an empty RetryPolicy means none, as in Envoy.
 RetryPolicy app_mesh_default_retries();
 
+/// What a retry policy says to an attempt that ended.
+enum class RetryAnswer : std::uint8_t {
+  No,  ///< it went well enough, or the policy does not name what happened
+  Yes,
+  Spent,  ///< it would, had there not been all the retries that are allowed (Envoy's flag URX)
+};
+
 /// Whether this attempt is worth another one. `retries_done` so far; a request whose response
 /// head went down, or whose body is not at hand any more, must not be asked about. Method and
 /// idempotency play no part, as in Envoy.
+RetryAnswer ask_retry_policy(const RetryPolicy& policy, RetryConditions conditions,
+                             const AttemptOutcome& outcome, int retries_done);
 bool should_retry(const RetryPolicy& policy, RetryConditions conditions,
                   const AttemptOutcome& outcome, int retries_done);
 

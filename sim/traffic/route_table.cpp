@@ -42,7 +42,8 @@ Status check_policies(const Target& target, const std::string& place) {
     }
   }
   if (const auto& check = target.health_check) {
-    if (check->interval <= Duration{} || check->timeout <= Duration{}) {
+    if (check->interval <= Duration{} || check->timeout <= Duration{} ||
+        check->no_traffic_interval < Duration{}) {
       return error("{}.health_check: interval and timeout must be above 0", place);
     }
     if (!check->path.starts_with('/') ||

@@ -225,10 +225,13 @@ using Snapshot = std::shared_ptr<const RouteTable>;
 /// A target's policies, all optional:
 ///   "timeouts": {"request": "15s", "idle": "5m"}
 ///   "outlier": {"consecutive_errors": 5, "interval": "10s", "base_ejection": "30s",
-///               "max_ejection": "5m", "max_ejection_percent": 10, "always_eject_one": true}
+///               "max_ejection": "5m", "max_ejection_percent": 10, "always_eject_one": true,
+///               "consecutive_gateway_errors": 3,
+///               "success_rate": {"minimum_hosts": 5, "request_volume": 100, "stdev_factor": 1.9}}
 ///   "pool": {"max_connections": 100, "max_pending": 10, "max_retries": 3}
 ///   "health_check": {"protocol": "http", "path": "/ping", "port": 9001, "interval": "30s",
-///                    "timeout": "5s", "healthy_threshold": 2, "unhealthy_threshold": 2}
+///                    "no_traffic_interval": "60s", "timeout": "5s", "healthy_threshold": 2,
+///                    "unhealthy_threshold": 2}
 ///   "panic_percent": 50
 /// Unknown keys, weights out of range, empty target lists are errors with their JSON path.
 Result<RouteTable> route_table_from_json(const Json& json);

@@ -40,10 +40,25 @@ Result<Instance> read_instance(const Json& json, const std::string& path) {
   return out;
 }
 
+Result<SuccessRatePolicy> read_success_rate(const Json& json, const std::string& path) {
+  TRY(Reader reader, Reader::object(json, path));
+  SuccessRatePolicy out;
+  TRY_STATUS(reader.read("minimum_hosts", out.minimum_hosts, 0, kMaxCount));
+  TRY_STATUS(reader.read("request_volume", out.request_volume, 0, kMaxCount));
+  TRY_STATUS(reader.read("stdev_factor", out.stdev_factor, 0.0, 1000.0));
+  TRY_STATUS(reader.done());
+  return out;
+}
+
 Result<OutlierPolicy> read_outlier(const Json& json, const std::string& path) {
   TRY(Reader reader, Reader::object(json, path));
   OutlierPolicy out;
   TRY_STATUS(reader.read("consecutive_errors", out.consecutive_errors, 0, kMaxCount));
+  TRY_STATUS(
+      reader.read("consecutive_gateway_errors", out.consecutive_gateway_errors, 0, kMaxCount));
+  if (const Json* given = reader.take("success_rate")) {
+    TRY(out.success_rate, read_success_rate(*given, reader.path_of("success_rate")));
+  }
   TRY_STATUS(reader.read("interval", out.interval));
   TRY_STATUS(reader.read("base_ejection", out.base_ejection));
   TRY_STATUS(reader.read("max_ejection", out.max_ejection));
@@ -70,6 +85,7 @@ Result<HealthCheck> read_health_check(const Json& json, const std::string& path)
   TRY_STATUS(reader.read("path", out.path));
   TRY_STATUS(reader.read("port", out.port, 1, 65535));
   TRY_STATUS(reader.read("interval", out.interval));
+  TRY_STATUS(reader.read("no_traffic_interval", out.no_traffic_interval));
   TRY_STATUS(reader.read("timeout", out.timeout));
   TRY_STATUS(reader.read("healthy_threshold", out.healthy_threshold, 1, kMaxCount));
   TRY_STATUS(reader.read("unhealthy_threshold", out.unhealthy_threshold, 1, kMaxCount));
@@ -85,6 +101,14 @@ Json write(const OutlierPolicy& policy) {
               {"interval", to_string(policy.interval)},
               {"base_ejection", to_string(policy.base_ejection)},
               {"max_ejection_percent", policy.max_ejection_percent}};
+  if (policy.consecutive_gateway_errors != 0) {
+    out["consecutive_gateway_errors"] = policy.consecutive_gateway_errors;
+  }
+  if (const auto& rate = policy.success_rate) {
+    out["success_rate"] = {{"minimum_hosts", rate->minimum_hosts},
+                           {"request_volume", rate->request_volume},
+                           {"stdev_factor", rate->stdev_factor}};
+  }
   if (policy.max_ejection != plain.max_ejection) {
     out["max_ejection"] = to_string(policy.max_ejection);
   }
@@ -109,6 +133,9 @@ Json write(const HealthCheck& check) {
               {"unhealthy_threshold", check.unhealthy_threshold}};
   if (check.protocol == HealthCheck::Protocol::Http || check.path != "/") out["path"] = check.path;
   if (check.port != 0) out["port"] = check.port;
+  if (check.no_traffic_interval != Duration{}) {
+    out["no_traffic_interval"] = to_string(check.no_traffic_interval);
+  }
   return out;
 }
 

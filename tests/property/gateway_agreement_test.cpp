@@ -318,7 +318,7 @@ std::vector<int> play(const traffic::Forward& forward, std::size_t requests, Scr
         break;
       }
       const int status = script.next(instance);
-      state.record(instance, status == kHangUp || status >= 500, kVirtualEpoch);
+      state.record(instance, status == kHangUp ? 0 : status, kVirtualEpoch);
       using Kind = traffic::AttemptOutcome::Kind;
       const traffic::AttemptOutcome outcome{
           status == kHangUp ? Kind::ResetBeforeHead : Kind::Response, status};

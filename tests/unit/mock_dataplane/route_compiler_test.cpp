@@ -215,7 +215,7 @@ TEST_F(Compile, OutlierDetectionPoolAndHealthCheckAreTheListeners) {
   EXPECT_EQ(targets[1].pool, (traffic::PoolLimits{10, 4, traffic::PoolLimits::kNone}));
   using traffic::HealthCheck;
   EXPECT_EQ(targets[1].health_check,
-            (HealthCheck{HealthCheck::Protocol::Http, "/ping", 0, 5s, 2s, 2, 3}));
+            (HealthCheck{HealthCheck::Protocol::Http, "/ping", 0, 5s, {}, 2s, 2, 3}));
 }
 
 // Requests of an HTTP/2 node never wait; over HTTP/1.1 each of them has a connection.

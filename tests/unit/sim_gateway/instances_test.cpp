@@ -92,6 +92,39 @@ TEST(Instances, BadAnswersInARowEjectATask) {  // Envoy, outlier: consecutive_5x
   }
 }
 
+TEST(Instances, OfTheGatewaysKindOfErrorsFewerAreEnough) {  // Envoy: consecutive_gateway_failure
+  Task good, bad(500), unavailable(503);
+  Json policies = kEjectAtThree;
+  policies["outlier"]["consecutive_gateway_errors"] = 2;
+  policies["panic_percent"] = 0;  // one of three is left
+  const auto gateway =
+      start_gateway(table_with({good.port(), bad.port(), unavailable.port()}, policies));
+  ask_times(*gateway, 30);
+  EXPECT_EQ(bad.asked, 3);
+  EXPECT_EQ(unavailable.asked, 2);
+}
+
+TEST(Instances, ATaskThatSucceedsLessOftenThanTheOthersIsEjected) {  // Envoy: success_rate
+  std::list<Task> tasks(5);
+  std::vector<int> ports;
+  for (const Task& task : tasks) ports.push_back(task.port());
+  Task& bad = tasks.back();
+  bad.status = 500;
+  const Json policies = {{"outlier",
+                          {{"consecutive_errors", 0},
+                           {"interval", "50ms"},
+                           {"base_ejection", "1h"},
+                           {"success_rate", {{"request_volume", 2}}}}}};
+  const auto gateway = start_gateway(table_with(ports, policies));
+  ASSERT_TRUE(eventually([&] {
+    ask_times(*gateway, 20);
+    return stats_of(*gateway, bad).ejections == 1;
+  }));
+  const int before = bad.asked;
+  ask_times(*gateway, 20);
+  EXPECT_EQ(bad.asked, before);
+}
+
 TEST(Instances, AGoodAnswerInBetweenKeepsATaskIn) {
   Task good, bad(500);
   const auto gateway = start_gateway(table_with({good.port(), bad.port()}, kEjectAtThree));
@@ -264,6 +297,28 @@ TEST(Instances, ActiveChecksTakeTasksOutAndBackIn) {
   const int before = one.asked;
   ask_times(*gateway, 4);
   EXPECT_EQ(one.asked, before);
+}
+
+TEST(Instances, UntilTheFirstRequestChecksHaveAPaceOfTheirOwn) {  // Envoy: no_traffic_interval
+  Checked used(200), never_used(200);
+  const auto target = [](const char* name, int weight, const Checked& task) {
+    Json out = check_policy();
+    out["health_check"]["interval"] = "1h";
+    out["health_check"]["no_traffic_interval"] = "20ms";
+    out.update({{"name", name}, {"weight", weight}, {"instances", {task.address()}}});
+    return out;
+  };
+  const auto gateway = start_gateway(table_of(
+      {{"v1", 1, {1}}}, 1, {{"targets", {target("v1", 1, used), target("v2", 0, never_used)}}}));
+  const auto checks = [&](const char* name, const Checked& task) {
+    return gateway->stats().instances.at({name, task.address(), task.address()}).checks;
+  };
+  ASSERT_TRUE(eventually([&] { return checks("v1", used) >= 3; }));
+  ask_times(*gateway, 1);
+  const auto asked = checks("v1", used);
+  const auto others = checks("v2", never_used);
+  ASSERT_TRUE(eventually([&] { return checks("v2", never_used) >= others + 5; }));
+  EXPECT_LE(checks("v1", used), asked + 1) << "the one that was due, then none for an hour";
 }
 
 TEST(Instances, ATaskThatIsCheckedByConnectingNeedsOnlyListen) {

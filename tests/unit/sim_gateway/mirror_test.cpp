@@ -219,8 +219,8 @@ TEST(Mirror, CopiesUnderWayDoNotKeepTheGatewayFromStopping) {
   Recorder hangs("");
   Json more = mirror_to(hangs.port());
   more["timeouts"] = {{"request", "0s"}};
-  const auto gateway = start_gateway(table_of({{"v1", 1, {v1.port()}}}, 1, more), 1, {},
-                                     std::chrono::hours(1));
+  const auto gateway =
+      start_gateway(table_of({{"v1", 1, {v1.port()}}}, 1, more), 1, {}, std::chrono::hours(1));
   EXPECT_EQ(ask(port_of(*gateway), kGet).status, 200);
   EXPECT_TRUE(eventually([&] { return hangs.requests().size() == 1; }));
   std::atomic<bool> stopped{false};

@@ -149,6 +149,25 @@ TEST_F(Log, TellsWhatWentWrong) {
   EXPECT_EQ(gateway->stats().local_replies.at("UC"), 1U);
 }
 
+TEST_F(Log, SaysWhenRetriesRanOut) {  // Envoy's flag URX
+  Upstream busy([](Socket& socket) {
+    while (!read_request(socket).empty()) {
+      socket.write("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+    }
+  });
+  const Json retry = {{"retry", {{"on", {"503", "connect-failure"}}, {"max_retries", 1}}}};
+  const auto gateway = start(table_of({{"v1", 1, {busy.port()}}}, 1, retry));
+  ask(port_of(*gateway), kGet);
+  EXPECT_EQ(lines(1)[0]["response_flags"], "URX") << "the answer itself came from the target";
+  EXPECT_EQ(lines(1)[0]["attempts"], 2);
+  ASSERT_TRUE(gateway->update(table_of({{"v1", 1, {1}}}, 2, retry)));
+  ASSERT_TRUE(eventually([&] { return gateway->stats().version == 2; }));
+  ask(port_of(*gateway), kGet);
+  EXPECT_EQ(lines(2)[1]["response_flags"], "UF,URX");
+  EXPECT_EQ(gateway->stats().local_replies.at("UF"), 1U);
+  EXPECT_EQ(gateway->stats().targets.at({":0", "r", "v1"}).retries_spent, 2U);
+}
+
 TEST_F(Log, AWebSocketIsToldOfWhenItEnds) {
   Upstream web([](Socket& socket) {
     read_request(socket);

@@ -41,7 +41,7 @@ TEST_P(Usable, FollowsHealthEjectionsAndPanic) {
   ClusterState state;
   state.update(target, c.empty);
   for (std::size_t i = 0; i < c.ejected.size(); ++i) {
-    if (c.ejected[i] == 'x') state.record(i, true, kVirtualEpoch);
+    if (c.ejected[i] == 'x') state.record(i, 500, kVirtualEpoch);
   }
   EXPECT_EQ(state.usable(), c.want);
 }
@@ -79,9 +79,9 @@ TEST(Cluster, AnEjectionOutlivesTableUpdates) {
   target.outlier->consecutive_errors = 2;
   ClusterState state;
   state.update(target, EmptyPolicy::Refuse);
-  state.record(1, true, kVirtualEpoch);
-  state.record(1, true, kVirtualEpoch);
-  state.record(2, true, kVirtualEpoch);
+  state.record(1, 500, kVirtualEpoch);
+  state.record(1, 500, kVirtualEpoch);
+  state.record(2, 500, kVirtualEpoch);
   std::rotate(target.instances.begin(), target.instances.begin() + 1, target.instances.end());
   target.weight = 7;
   state.update(target, EmptyPolicy::Refuse);
@@ -89,7 +89,7 @@ TEST(Cluster, AnEjectionOutlivesTableUpdates) {
   EXPECT_EQ(state.usable(), (Indices{1, 2, 3}));
   target.outlier->max_ejection_percent = 50;
   state.update(target, EmptyPolicy::Refuse);
-  EXPECT_TRUE(state.record(1, true, kVirtualEpoch)) << "one error before the update, one after";
+  EXPECT_TRUE(state.record(1, 500, kVirtualEpoch)) << "one error before the update, one after";
   target.instances[0].id = "a new task at the same address";
   state.update(target, EmptyPolicy::Refuse);
   EXPECT_FALSE(state.ejected(0));
@@ -142,7 +142,7 @@ TEST(Cluster, APassedCheckTakesAnEjectedInstanceBack) {
   ClusterState state;
   state.update(target, EmptyPolicy::Refuse);
   for (std::size_t i = 0; i < 4; ++i) state.checked(i, true);
-  EXPECT_TRUE(state.record(3, true, kVirtualEpoch));
+  EXPECT_TRUE(state.record(3, 500, kVirtualEpoch));
   state.checked(3, false);
   EXPECT_TRUE(state.ejected(3));
   state.checked(3, true);

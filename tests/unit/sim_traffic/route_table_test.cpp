@@ -132,6 +132,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"OutlierUnknown",
                 table_with(R"({"targets":[{"name":"a","outlier":{"percent":1}}]})"),
                 "targets[0].outlier.percent: is not known"},
+        BadCase{"OutlierFactor", table_with(R"({"targets":[{"name":"a","outlier":{"success_rate":
+                {"stdev_factor":-1}}}]})"),
+                "targets[0].outlier.success_rate.stdev_factor: is -1, allowed is a number from 0"},
         BadCase{"OutlierNeverSwept",
                 table_with(R"({"targets":[{"name":"a","outlier":{"interval":"0s"}}]})"),
                 "targets[0].outlier: interval and base_ejection must be above 0"},
@@ -215,7 +218,9 @@ class Maker {
     const auto count = [&] { return static_cast<int>(1 + random_.below(9)); };
     if (random_.below(3) == 0) target.timeouts = {some_time(), some_time()};
     if (random_.below(3) == 0) {
-      target.outlier = {count(), some_time(), some_time(), some_time(), count(), false};
+      target.outlier = {count(),     count(),     std::nullopt, some_time(),
+                        some_time(), some_time(), count(),      false};
+      if (random_.below(2)) target.outlier->success_rate = {count(), count(), 0.25 * count()};
     }
     if (random_.below(3) == 0) {
       target.pool = {static_cast<std::uint32_t>(count()), 0, static_cast<std::uint32_t>(count())};
@@ -224,7 +229,7 @@ class Maker {
       const auto protocol =
           random_.below(2) ? HealthCheck::Protocol::Tcp : HealthCheck::Protocol::Http;
       target.health_check = {protocol,    "/" + word(), count(), some_time(),
-                             some_time(), count(),      count()};
+                             some_time(), some_time(),  count(), count()};
     }
     if (random_.below(3) == 0) target.panic_percent = count();
   }
