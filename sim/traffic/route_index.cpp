@@ -42,7 +42,7 @@ Result<std::shared_ptr<const RouteIndex>> RouteIndex::compile(Snapshot table,
   index->table_ = std::move(table);
   for (const Listener& listener : index->table_->listeners) {
     TRY(auto routes, index->compile_routes(listener.routes, listener, "", previous, options));
-    index->listeners_.push_back({&listener, std::move(routes)});
+    index->listeners_.push_back({&listener, std::move(routes), PathIndex(listener.routes)});
   }
   index->shorten_cluster_names();
   return index;
@@ -83,6 +83,7 @@ Result<std::vector<RouteEntry>> RouteIndex::compile_routes(const std::vector<Rou
       TRY(entry.forward, compile_forward(*forward, listener, name, previous, options));
     } else if (const auto* chain = std::get_if<Chain>(&route.action)) {
       TRY(entry.chain, compile_routes(chain->routes, listener, name + "/", previous, options));
+      entry.chain_paths = PathIndex(chain->routes);
     }
     out.push_back(std::move(entry));
   }
@@ -191,15 +192,15 @@ void rewrite_path(const RouteEntry& entry, Decision& decision, std::string& scra
   decision.path = scratch;
 }
 
-void decide(const std::vector<RouteEntry>& routes, RequestView& request, std::uint64_t draw,
-            std::string& scratch, Decision& decision) {
-  const auto found = std::find_if(routes.begin(), routes.end(), [&](const RouteEntry& entry) {
-    return entry.matcher.matches(request);
-  });
-  if (found == routes.end()) {
+void decide(const std::vector<RouteEntry>& routes, const PathIndex& paths, RequestView& request,
+            std::uint64_t draw, std::string& scratch, Decision& decision) {
+  const std::size_t first =
+      paths.first(request.path, [&](std::size_t i) { return routes[i].matcher.matches(request); });
+  if (first == PathIndex::kNone) {
     decision.refusal = Refusal::NoRoute;
     return;
   }
+  const RouteEntry* found = &routes[first];
   decision.route = found->route;
   rewrite_path(*found, decision, scratch);
   if (found->route->rewrite.hostname) decision.host = *found->route->rewrite.hostname;
@@ -219,7 +220,7 @@ void decide(const std::vector<RouteEntry>& routes, RequestView& request, std::ui
     }
     request.path = decision.path;
     if (!decision.host.empty()) request.host = decision.host;
-    decide(found->chain, request, draw, scratch, decision);
+    decide(found->chain, found->chain_paths, request, draw, scratch, decision);
   } else {
     decision.fixed = std::get_if<FixedResponse>(&found->route->action);
     decision.redirect = std::get_if<Redirect>(&found->route->action);
@@ -262,7 +263,7 @@ Decision resolve(const ListenerIndex& listener, const RequestView& request, std:
   Decision decision;
   decision.path = request.path;
   RequestView view = request;
-  decide(listener.routes, view, draw, scratch, decision);
+  decide(listener.routes, listener.paths, view, draw, scratch, decision);
   return decision;
 }
 

@@ -9,6 +9,7 @@
 
 #include "sim/core/result.h"
 #include "sim/traffic/match.h"
+#include "sim/traffic/path_index.h"
 #include "sim/traffic/pick.h"
 #include "sim/traffic/request.h"
 #include "sim/traffic/retry.h"
@@ -62,11 +63,13 @@ struct RouteEntry {
   RouteMatcher matcher;
   std::unique_ptr<ForwardIndex> forward;  ///< if the action forwards
   std::vector<RouteEntry> chain;          ///< if it goes on to a virtual service
+  PathIndex chain_paths;
 };
 
 struct ListenerIndex {
   const Listener* listener = nullptr;
   std::vector<RouteEntry> routes;
+  PathIndex paths;
 };
 
 /// Why a request is answered here instead of being forwarded.

@@ -131,7 +131,14 @@ void resolve_all(benchmark::State& state, const char* selection) {
 void BM_ResolveRandom(benchmark::State& state) {
   resolve_all(state, "random");
 }
-BENCHMARK(BM_ResolveRandom)->ArgName("routes")->Arg(1)->Arg(10)->Arg(100);
+BENCHMARK(BM_ResolveRandom)
+    ->ArgName("routes")
+    ->Arg(1)
+    ->Arg(3)
+    ->Arg(4)
+    ->Arg(10)
+    ->Arg(100)
+    ->Arg(1000);
 void BM_ResolveExact(benchmark::State& state) {
   resolve_all(state, "exact");
 }
