@@ -59,6 +59,15 @@ def main():
         assert code == 0 and "v1 999  v2 1" in text, f"{code}: {text}"
         print("passed: the load balancer's weights move too")
 
+        break_it(canary_address(mine), "0%")
+        with SteadyTraffic(url):
+            code, text = rollouts.start("tasks:2,20%,3s,promote:image-swap")
+        assert code == 0 and "2 tasks of v2 take requests" in text, f"{code}: {text}"
+        assert "get the image of v2" in text and "v1 runs v2" in text, text
+        assert "v1 100  v2 0" in rollouts("weights")[1]
+        assert traffic(url, 200) == {"v2": 200}, "v1's tasks run v2 and have all the traffic"
+        print("passed: a canary is scaled, and stable gets its image and the traffic")
+
         bare = {"PATH": "/usr/bin:/bin", "HOME": state, "AWS_REGION": "eu-west-1"}
         code, text = rollouts("start", "--target", "aws", "--steps", "1%,1s,promote",
                               environment=bare)
