@@ -219,15 +219,16 @@ MetricBatch segment_metrics(const GatewayReport& report, const Elbv2& elb) {
       writer.count(names::kSegmentErrors, dimensions, part.errors);
     }
   };
-  const LoadBalancer* balancer =
-      report.load_balancer.empty() ? nullptr : elb.find_load_balancer(report.load_balancer);
-  std::map<std::string, std::string> groups;
-  if (balancer != nullptr) groups = target_groups_of(elb, *balancer);
-  for (const auto& [target, counts] : report.targets) {
-    if (report.load_balancer.empty()) {
-      write(counts, names::mesh_dimensions(report.mesh, report.virtual_gateway, target));
-    } else if (const auto group = groups.find(target); group != groups.end()) {
-      write(counts, names::alb_dimensions(names::dimension_of_arn(balancer->arn), group->second));
+  if (report.load_balancer.empty()) {
+    for (const auto& [node, counts] : report.targets) {
+      write(counts, names::mesh_dimensions(report.mesh, report.virtual_gateway, node));
+    }
+  } else if (const auto* balancer = elb.find_load_balancer(report.load_balancer)) {
+    const std::string dimension = names::dimension_of_arn(balancer->arn);
+    const auto groups = target_groups_of(elb, *balancer);
+    for (const auto& [target, counts] : report.targets) {
+      const auto group = groups.find(target);
+      if (group != groups.end()) write(counts, names::alb_dimensions(dimension, group->second));
     }
   }
   return {std::string(names::kSegmentNamespace), std::move(writer.data)};

@@ -15,7 +15,6 @@ namespace {
 
 using namespace appmesh;
 using traffic::Chain;
-using traffic::FixedResponse;
 using traffic::Forward;
 using traffic::Route;
 

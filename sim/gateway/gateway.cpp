@@ -102,7 +102,7 @@ class RunningGateway final : public Gateway {
     TRY(auto log, open_log(index->table()));
     std::vector<std::vector<ListenSocket>> sockets(workers_.size());
     std::vector<BoundPort> ports;
-    const auto opened = open_listeners(*index, sockets, ports);
+    auto opened = open_listeners(*index, sockets, ports);
     if (!opened) {
       for (const auto& list : sockets) {
         for (const ListenSocket& socket : list) close(socket.fd);

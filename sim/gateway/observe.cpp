@@ -25,9 +25,7 @@ void log_fields(std::string_view head, LogEntry& entry) {
     };
     if (is("x-forwarded-for")) {
       entry.x_forwarded_for = value;
-    } else if (is("x-request-id")) {
-      entry.request_id = value;
-    } else if (is("x-amzn-trace-id") && entry.request_id.empty()) {
+    } else if (is("x-request-id") || (is("x-amzn-trace-id") && entry.request_id.empty())) {
       entry.request_id = value;
     } else if (is("traceparent")) {
       entry.traceparent = value;
