@@ -263,6 +263,11 @@ Result<int> status(const RolloutCommand& command) {
   say(fmt::format("state     {}, step {} of {}{}", rollout::to_string(state.phase),
                   std::min(state.step + 1, plan.steps.size()), plan.steps.size(), driven));
   say(fmt::format("weights   {}", rollout::render_weights(state.weights)));
+  if (rollout::changes_tasks(plan)) {
+    say(fmt::format("tasks     {} {} of {}  {} {} of {}", plan.stable, state.tasks.stable.ready,
+                    state.tasks.stable.desired, plan.canary, state.tasks.canary.ready,
+                    state.tasks.canary.desired));
+  }
   if (state.deadline != kNever && !rollout::is_over(state.phase)) {
     const auto clock = clock_of(rollout::settings_from_map(journal.header.settings));
     const auto left =

@@ -25,8 +25,7 @@ std::string why_in_order(const world::Spec& spec, const world::Version& version)
   };
   if (version.capacity) return text("has a capacity, so its requests queue");
   if (version.concurrency) return text("has a concurrency, so its requests queue");
-  if (const auto build = other_build(spec, version)) {
-    if (!(build->latency == version.latency)) return text("gets a build of another latency");
+  if (const auto* build = other_build(spec, version)) {
     const std::string why = why_in_order(spec, *build);
     if (!why.empty()) return why;
   }
@@ -67,8 +66,11 @@ bool health_matters(const world::Spec& spec) {
   });
 }
 
-bool needs_order(const world::Spec& spec, const world::Version& version) {
-  return !why_in_order(spec, version).empty();
+bool needs_order(const world::Spec& spec, const world::Version& version, bool aggregate) {
+  if (!why_in_order(spec, version).empty()) return true;
+  // The fast loop counts latencies by the parts of one table, from the beginning to the end.
+  const world::Version* build = other_build(spec, version);
+  return !aggregate && build != nullptr && !(build->latency == version.latency);
 }
 
 Result<FidelityChoice> choose_fidelity(const world::Spec& spec, world::Fidelity asked) {

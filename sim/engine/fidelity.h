@@ -20,7 +20,8 @@ struct FidelityChoice {
 Result<FidelityChoice> choose_fidelity(const world::Spec& spec, world::Fidelity asked);
 
 /// Whether the version's requests have to be played one by one, in order, at some time of the run.
-bool needs_order(const world::Spec& spec, const world::Version& version);
+/// `aggregate`: as choose_fidelity() has it.
+bool needs_order(const world::Spec& spec, const world::Version& version, bool aggregate);
 
 /// Whether anything in the run can make a task fail its health checks, or come and go.
 bool health_matters(const world::Spec& spec);

@@ -93,6 +93,7 @@ void Simulation::take_build(const Due& due) {
     active_[v].emplace_back(kFromTheBeginning, fault);
   }
   tables_[v] = tables_of_builds_[from];
+  tables_changed_ = true;
   pools_[v]->rebuild(limits_of(spec_, spec_.versions[from]), tables_[v], now_);
   fault_pools(v);
   recorder_.note(now_, "tasks.swapped",

@@ -66,7 +66,7 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
   active_.resize(spec.versions.size());
   for (std::size_t v = 0; v < spec.versions.size(); ++v) {
     const world::Version& version = spec.versions[v];
-    ordered_.push_back(needs_order(spec, version));
+    ordered_.push_back(needs_order(spec, version, aggregate));
     builds_.push_back({version.name, version.name});
     pools_.push_back(std::make_unique<TaskPool>(limits_of(spec, version), tables_[v],
                                                 static_cast<std::size_t>(version.tasks), start_));
@@ -240,7 +240,8 @@ void Simulation::rebuild_regime() {
     pools_[v]->set_usable(std::move(routed.usable[v]));
   }
   if (count_only_) {
-    aggregate_ = std::make_unique<Aggregate>(regime_, limits_, aggregate_.get());
+    const bool lends = !std::exchange(tables_changed_, false);
+    aggregate_ = std::make_unique<Aggregate>(regime_, limits_, lends ? aggregate_.get() : nullptr);
   }
 }
 

@@ -115,6 +115,7 @@ class Simulation : public Clock, public rollout::TaskAdapter {
     TimePoint up_at{};
   };
   std::vector<Build> builds_;                     ///< by version
+  bool tables_changed_ = false;                   ///< since the regime was made
   std::vector<bool> ordered_;                     ///< by version
   std::vector<std::unique_ptr<TaskPool>> pools_;  ///< by version
 

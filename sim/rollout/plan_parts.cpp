@@ -211,7 +211,8 @@ void doubt_weights(const Plan& plan, std::vector<Error>& doubts) {
         add(doubts, step.place, "the weight is {}% already: this step changes nothing", before);
       }
       before = weight->canary.value;
-    } else if (!std::holds_alternative<Promote>(step.what)) {
+    } else if (!std::holds_alternative<Promote>(step.what) &&
+               !std::holds_alternative<ScaleCanary>(step.what)) {
       looks = true;
     }
   }
@@ -226,6 +227,20 @@ void doubt_weights(const Plan& plan, std::vector<Error>& doubts) {
       add(doubts, plan.steps.front().place,
           "no analysis, check or alarm looks at the canary: whatever it does, it is promoted");
     }
+  }
+}
+
+/// A step that takes all tasks away while the canary has a weight, or before it gets one.
+void doubt_tasks(const Plan& plan, std::vector<Error>& doubts) {
+  bool none = false;
+  double weight = 0;
+  for (const Step& step : plan.steps) {
+    const auto* scale = std::get_if<ScaleCanary>(&step.what);
+    const auto* set = std::get_if<SetWeight>(&step.what);
+    if (scale != nullptr) none = scale->how != ScaleCanary::How::FollowWeight && scale->amount <= 0;
+    if (set != nullptr) weight = set->canary.value;
+    if ((scale == nullptr && set == nullptr) || !none || weight <= 0) continue;
+    add(doubts, step.place, "the canary has {}% of the traffic and no task to take it", weight);
   }
 }
 
@@ -249,6 +264,7 @@ void doubt_check(const Plan& plan, const CheckSpec& spec, std::vector<Error>& do
 std::vector<Error> check_doubts(const Plan& plan) {
   std::vector<Error> doubts = analysis_warnings(plan);
   doubt_weights(plan, doubts);
+  doubt_tasks(plan, doubts);
   for (const CheckSpec& spec : plan.checks) doubt_check(plan, spec, doubts);
   if (plan.watch) {
     for (const AlarmSpec& alarm : plan.alarms) {

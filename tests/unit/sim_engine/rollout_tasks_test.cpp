@@ -1,6 +1,8 @@
 // Rollouts that change tasks, in virtual time.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "sim/engine/direct_plane.h"
 #include "sim/engine/mock_plane.h"
 #include "sim/engine/simulation.h"
@@ -158,10 +160,18 @@ TEST(RolloutTasks, AnImageSwapBringsTheBuildsLatencyAndCapacity) {
   spec.versions[0].latency = world::FixedLatency{milliseconds{10}};
   spec.versions[1].latency = world::FixedLatency{milliseconds{300}};
   spec.platform.task_start = seconds{12};  // so that the rollout looks eight seconds later
-  const world::Record record = play(spec);
-  EXPECT_EQ(record.outcome, world::Outcome::Promoted);
-  EXPECT_GE(record.versions[0].latency.max(), milliseconds{290});
-  EXPECT_EQ(record.fidelity_reason.substr(0, 35), "v1 gets a build of another latency;");
+  std::map<world::Fidelity, std::uint64_t> slow;
+  for (const world::Fidelity fidelity : {world::Fidelity::Request, world::Fidelity::Aggregate}) {
+    const world::Record record = play(spec, make_direct_plane, fidelity);
+    EXPECT_EQ(record.outcome, world::Outcome::Promoted);
+    EXPECT_GE(record.versions[0].latency.max(), milliseconds{290});
+    for (const auto& [value_us, count] : record.versions[0].latency.filled()) {
+      if (value_us > 100'000) slow[fidelity] += count;
+    }
+  }
+  // From the swap until the rollout looks again, at 80 a second.
+  EXPECT_NEAR(static_cast<double>(slow[world::Fidelity::Request]), 8 * 80, 130);
+  EXPECT_NEAR(static_cast<double>(slow[world::Fidelity::Aggregate]), 8 * 80, 130);
 }
 
 TEST(RolloutTasks, ABuildWhoseTasksAreNeverHealthyDoesNotReachStable) {

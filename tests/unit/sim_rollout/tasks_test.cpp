@@ -195,6 +195,15 @@ TEST(Tasks, APauseWhileTheyComeGoesOnWithThem) {
   EXPECT_EQ(played.tasks, (History{"0:00.000 v2 2"}));
 }
 
+TEST(Tasks, NoneForAWeightIsDoubted) {
+  const auto doubts =
+      check_doubts(plan_of({ScaleCanary{How::Tasks, 0}, SetWeight{Percent{10}}, Bake{1min},
+                            ScaleCanary{How::FollowWeight, 0}, SetWeight{Percent{50}}, Bake{1min}},
+                           {test::error_share()}));
+  ASSERT_EQ(doubts.size(), 1u);
+  EXPECT_EQ(doubts[0].message, "the canary has 10% of the traffic and no task to take it");
+}
+
 // --- promotions --------------------------------------------------------------------------------
 
 Plan promoted_by(PromoteKind kind, bool stops_idle = false) {
