@@ -73,11 +73,11 @@ class CodeDeployImporter {
     shift();
     // What the termination wait holds up is the end: the old tasks stay, and so does the way back.
     if (wait_after_ > Duration{}) plan_.steps.push_back({Bake{wait_after_}, at_});
-    plan_.steps.push_back({Promote{plan_.canary}, at_});
+    plan_.steps.push_back({Promote{plan_.canary, rollout::PromoteKind::Replace, false}, at_});
+    // The replacement task set is there before any traffic.
+    plan_.steps.insert(plan_.steps.begin(),
+                       {rollout::ScaleCanary{rollout::ScaleCanary::How::Percent, 100}, at_});
     plan_.on_no_data = rollout::OnNoData::Continue;
-    report_.note(
-        "CodeDeploy waits for the replacement task set before any traffic; that time is "
-        "not in the plan");
     return report_.finish(std::move(plan_));
   }
 

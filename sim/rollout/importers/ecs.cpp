@@ -76,18 +76,17 @@ class EcsImporter {
                     strategy);
     }
     if (bake && *bake > 0) bake_for(minutes{*bake}, at);
-    plan_.steps.push_back({Promote{plan_.canary}, report_.place(at)});
-    add_pauses(pauses);
+    // In the end blue is cleaned up.
+    plan_.steps.push_back(
+        {Promote{plan_.canary, rollout::PromoteKind::Replace, false}, report_.place(at)});
+    add_pauses(pauses, report_.place(at));
     read_alarms(fields);
     fields.cannot("deploymentCircuitBreaker",
-                  "it counts tasks that do not start; the world's tasks do");
+                  "it counts tasks that do not start; here they are waited for");
     fields.skip({"maximumPercent", "minimumHealthyPercent"});  // of ROLLING only
     fields.skip({"linearConfiguration", "canaryConfiguration"});
     fields.done();
     plan_.on_no_data = rollout::OnNoData::Continue;
-    report_.note(
-        "ECS scales green to 100% of its tasks before any traffic; that time is not in the "
-        "plan");
     report_.note(
         "an alarm that is in ALARM as the deployment starts is ignored, and so are all the others");
   }
@@ -179,7 +178,7 @@ class EcsImporter {
   }
 
   /// Pauses stand where their stage does: before traffic, before each step, after the last one.
-  void add_pauses(const std::vector<Pause>& pauses) {
+  void add_pauses(const std::vector<Pause>& pauses, const Place& at) {
     std::vector<rollout::Step> steps;
     const auto put = [&](auto&& wanted) {
       for (const Pause& pause : pauses) {
@@ -187,8 +186,13 @@ class EcsImporter {
       }
     };
     put([](const std::string& stage) {
-      return stage == "RECONCILE_SERVICE" || stage == "PRE_SCALE_UP" || stage == "POST_SCALE_UP" ||
-             stage == "TEST_TRAFFIC_SHIFT" || stage == "POST_TEST_TRAFFIC_SHIFT";
+      return stage == "RECONCILE_SERVICE" || stage == "PRE_SCALE_UP";
+    });
+    // Green has all its tasks before any traffic.
+    steps.push_back({rollout::ScaleCanary{rollout::ScaleCanary::How::Percent, 100}, at});
+    put([](const std::string& stage) {
+      return stage == "POST_SCALE_UP" || stage == "TEST_TRAFFIC_SHIFT" ||
+             stage == "POST_TEST_TRAFFIC_SHIFT";
     });
     double before = 0;
     for (const rollout::Step& step : plan_.steps) {

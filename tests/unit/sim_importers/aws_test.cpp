@@ -64,6 +64,8 @@ TEST(Ecs, LinearBakesBetweenStepsAndNotAfterTheLast) {
 TEST(Ecs, DefaultsAreThoseOfTheApi) {
   EXPECT_EQ(play(plan_of(import_ecs(R"({"strategy": "CANARY"})", "ecs.json"))).steps,
             "0m 5, 10m 100, 10m 100");
+  EXPECT_EQ(play(plan_of(import_ecs(R"({"strategy": "CANARY"})", "ecs.json"))).tasks,
+            (std::vector<std::string>{"0:00.000 v2 4", "10:30.000 v1 0"}));
   const auto linear = play(plan_of(import_ecs(R"({"strategy": "LINEAR"})", "ecs.json")));
   EXPECT_EQ(linear.steps.substr(0, 20), "0m 10, 6m 20, 12m 30");
   EXPECT_NE(linear.steps.find("48m 90, 54m 100"), std::string::npos) << linear.steps;
