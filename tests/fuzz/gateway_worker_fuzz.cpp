@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -194,7 +195,8 @@ void exchange(int port, std::string_view bytes, std::size_t cut, bool half_close
     // Without our end the gateway waits for another request: silence is enough then.
     const int ready = poll(&p, 1, half_close ? kDeadlineMs : 50);
     if (ready == 0 && !half_close) break;
-    CHECK(ready > 0);  // or it hangs
+    if (ready < 0 && errno == EINTR) continue;  // libFuzzer's own alarm
+    CHECK(ready > 0);                           // or it hangs
     const ssize_t n = recv(fd, piece, sizeof piece, 0);
     if (n <= 0) break;
     got.append(piece, static_cast<std::size_t>(n));
