@@ -150,6 +150,7 @@ void Worker::upstream_event(Upstream* u, std::uint32_t events) {
     return;
   }
   if (u->connecting) {
+    CHECK(c != nullptr);  // who gives a client up ends its attempt
     int failure = 0;
     socklen_t size = sizeof failure;
     getsockopt(u->fd, SOL_SOCKET, SO_ERROR, &failure, &size);
