@@ -37,7 +37,7 @@ ExactOrder::ExactOrder(std::span<const Target> targets, std::span<const Lag> car
     divisor = std::gcd(divisor, std::uint64_t{targets[i].weight});
     shares_.push_back({targets[i].name, targets[i].weight, 0, i, 0});
   }
-  CHECK(!shares_.empty());
+  CHECK(divisor > 0);  // at least one target has a weight
   period_ = 0;
   for (Share& share : shares_) {
     share.part = share.weight / divisor;
