@@ -36,7 +36,7 @@ struct SimulatedImage {
 class SimulatedDriver : public TaskDriver {
  public:
   /// `fallback` is for images that no pattern matches.
-  explicit SimulatedDriver(SimulatedImage fallback = {}) : fallback_(std::move(fallback)) {}
+  explicit SimulatedDriver(SimulatedImage fallback = {}) : fallback_(fallback) {}
 
   /// Images that match `pattern` (glob over the whole name) start to behave so from now on, the
   /// health of running ones included. Later patterns win.

@@ -23,7 +23,7 @@ inline constexpr std::size_t kMaxLoadWaiting = 10'000;
 struct LoadPath {
   std::string path = "/";
   double share = 1;
-  std::string header = "";  ///< "NAME:VALUE" that its requests carry; empty: none
+  std::string header;  ///< "NAME:VALUE" that its requests carry; empty: none
 };
 
 /// From `from` on, since the start, requests come at this rate.

@@ -199,7 +199,7 @@ std::string rough_duration(double seconds) {
                            : fmt::format("{}m{:02}s", whole / 60, whole % 60);
   }
   const auto minutes = (whole + 30) / 60;
-  if (minutes < 48 * 60) return fmt::format("{}h{:02}m", minutes / 60, minutes % 60);
+  if (minutes / 60 < 48) return fmt::format("{}h{:02}m", minutes / 60, minutes % 60);
   return fmt::format("{}d{}h", minutes / 1440, minutes % 1440 / 60);
 }
 

@@ -94,7 +94,7 @@ std::optional<Condition> parse_condition(std::string text) {
     }
     if (compared) return std::nullopt;  // "either low or high" is no range
     for (const std::string& one : split(part, "&&")) {
-      if (one.rfind("!", 0) == 0 && is_no_data(one.substr(1))) continue;
+      if (one.starts_with('!') && is_no_data(one.substr(1))) continue;
       if (one == "len(result) > 0") continue;
       if (!add_comparison(one, condition)) return std::nullopt;
     }

@@ -45,7 +45,7 @@ std::string query_of(Fields& provider, Report& report) {
     one->skip({"address", "insecure", "headers", "timeout", "authentication", "apiVersion",
                "profile", "interval", "queries", "formula", "rangeQuery", "aggregator",
                "secretRef"});
-    const std::string query = one->text("query").value_or("");
+    std::string query = one->text("query").value_or("");
     one->done();
     return query;
   }
