@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "sim/aws/client.h"
 
@@ -15,6 +16,12 @@ struct RouteName {
 Result<Json> describe_route_spec(Client& client, const RouteName& name);
 /// UpdateRoute with the whole spec.
 Status update_route_spec(Client& client, const RouteName& name, const Json& spec);
+
+/// CreateRoute and DeleteRoute; ListRoutes: the names of all of a router's routes.
+Status create_route(Client& client, const RouteName& name, const Json& spec);
+Status delete_route(Client& client, const RouteName& name);
+Result<std::vector<std::string>> list_routes(Client& client, const std::string& mesh,
+                                             const std::string& router);
 
 /// The weighted targets in a route's spec, whichever protocol it is of: a pointer into `spec`
 /// and null when there are none.

@@ -185,6 +185,13 @@ Result<int> dry_run(const RolloutCommand& command, RolloutTarget& target) {
           target.traffic().call_for(weight != nullptr ? weight->canary : Percent{100}));
       say(fmt::format("{:<9} {} {} {}", promote ? "promote" : "weight", call.service,
                       call.operation, dump_json(*call.input)));
+    } else if (const auto* route = std::get_if<rollout::RouteMatching>(&step.what)) {
+      TRY(const auto calls, target.traffic().calls_for(route->any_of));
+      if (calls.empty()) say("routes    none to change now");
+      for (const auto& call : calls) {
+        say(fmt::format("{:<9} {} {} {}", "routes", call.service, call.operation,
+                        dump_json(*call.input)));
+      }
     } else if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) {
       say(fmt::format("bake      {}", to_string(bake->length)));
     } else if (std::holds_alternative<rollout::ScaleCanary>(step.what)) {
@@ -203,6 +210,7 @@ Result<int> start_new(const RolloutCommand& command, const Files& files,
                       const std::optional<Journal>& old) {
   int problems = 0;
   for (const Error& found : rollout::check(command.plan)) problems = complain(found);
+  for (const Error& found : rollout::check_playable(command.plan)) problems = complain(found);
   if (problems != 0) return problems;
   const auto clock = clock_of(command.target);
   TRY(auto target,
@@ -373,6 +381,21 @@ int finish(const Result<int>& result, ErrorKind refused = ErrorKind::Failed) {
   return complain(error);
 }
 
+/// "header:X-Tester=alice", "cookie:group=beta", "routes:none"
+std::optional<rollout::RouteMatching> parse_route(std::string_view word) {
+  if (word == "routes:none") return rollout::RouteMatching{};
+  rollout::RouteMatch match;
+  const bool cookie = word.starts_with("cookie:");
+  if (!cookie && !word.starts_with("header:")) return std::nullopt;
+  if (cookie) match.by = rollout::RouteMatch::By::Cookie;
+  word.remove_prefix(std::string_view("header:").size());
+  const std::size_t equals = std::min(word.find('='), word.size());
+  if (equals == 0) return std::nullopt;
+  match.name = word.substr(0, equals);
+  if (equals < word.size()) match.value = word.substr(equals + 1);
+  return rollout::RouteMatching{{std::move(match)}};
+}
+
 }  // namespace
 
 namespace {
@@ -413,6 +436,8 @@ Result<std::vector<rollout::Step>> parse_steps(std::string_view text, const std:
     } else if (word.starts_with("pause:")) {
       TRY(const Duration timeout, parse_duration(word.substr(6)));
       steps.push_back({rollout::Pause{timeout}, {}});
+    } else if (auto route = parse_route(word)) {
+      steps.push_back({*std::move(route), {}});
     } else if (const auto weight = parse_percent(word)) {
       steps.push_back({rollout::SetWeight{*weight}, {}});
     } else if (const auto bake = parse_duration(word)) {
@@ -420,7 +445,8 @@ Result<std::vector<rollout::Step>> parse_steps(std::string_view text, const std:
     } else {
       return error(
           "step \"{}\": allowed are a weight as 1%, a bake as 10m, pause, pause:1h, tasks:3, "
-          "tasks:50%, tasks:weight, promote, promote:image-swap, promote:replace",
+          "tasks:50%, tasks:weight, header:NAME=VALUE, cookie:NAME=VALUE, routes:none, promote, "
+          "promote:image-swap, promote:replace",
           word);
     }
   }

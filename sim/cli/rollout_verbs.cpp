@@ -95,7 +95,8 @@ Verb verb(const std::string& word, const std::string& summary, const std::string
 void declare_start(Options& options, RolloutOptionsTyped& typed) {
   options.text("--steps", typed.steps,
                "weights, bakes, pause, tasks:3, tasks:50% (of stable's), tasks:weight (follow "
-               "it), promote, promote:image-swap, promote:replace (default "
+               "it), header:NAME=VALUE or cookie:NAME=VALUE (such requests go to the canary until "
+               "routes:none), promote, promote:image-swap, promote:replace (default "
                "1%,10m,10%,10m,50%,10m,promote)");
   options.number("--alpha", typed.alpha, 1e-9, 0.5,
                  "share of healthy rollouts that may be rolled back by mistake (default 0.01)");
@@ -112,6 +113,7 @@ std::vector<Verb> rollout_verbs() {
   return {
       verb("start", "Shift traffic to the canary step by step, and back if it fails.",
            "coalmine rollout start --steps 5%,30s,50%,30s,promote\n"
+           "coalmine rollout start --steps header:X-Tester=alice,5m,10%,5m,promote\n"
            "coalmine rollout start --target aws --traffic alb --load-balancer shop \\\n"
            "    --stable shop-v1 --canary shop-v2",
            nullptr, declare_start),

@@ -6,6 +6,7 @@
 
 #include "sim/engine/fidelity.h"
 #include "sim/engine/kernel.h"
+#include "sim/engine/world/route_matches.h"
 #include "sim/rollout/analysis/analysis.h"
 #include "sim/rollout/weights.h"
 #include "sim/traffic/retry.h"
@@ -36,25 +37,28 @@ class DirectPlane : public ControlPlane,
   std::uint64_t revision() const override { return revision_; }
 
   traffic::Snapshot routes() override {
-    traffic::Forward forward;
+    traffic::Forward split, canary;
     for (std::size_t v = 0; v < spec_.versions.size(); ++v) {
-      traffic::Target target;
-      target.name = spec_.versions[v].name;
-      target.weight = static_cast<std::uint32_t>(weights_[target.name]);
-      for (const std::size_t task : tasks_[v]) {
-        const std::string address = task_address({v, task});
-        target.instances.push_back({address, address, kTaskPort, true});
-      }
-      forward.targets.push_back(std::move(target));
+      split.targets.push_back(
+          target(v, static_cast<std::uint32_t>(weights_[spec_.versions[v].name])));
+      if (spec_.versions[v].name == spec_.plan.canary) canary.targets = {target(v, 1)};
     }
-    forward.retry = retries();
-    traffic::Route route;
-    route.name = "app-route";
-    route.action = std::move(forward);
+    split.retry = canary.retry = retries();
+    if (sticky_) split.stickiness.duration = spec_.plan.affinity->lasts;
+    std::vector<traffic::Route> list;
+    for (const rollout::MatchConditions& match : matches_) {
+      list.emplace_back();
+      list.back().name = "app-route-to-canary";
+      list.back().match = world::to_route_match(match);
+      list.back().action = canary;
+    }
+    list.emplace_back();
+    list.back().name = "app-route";
+    list.back().action = std::move(split);
     auto table = std::make_shared<traffic::RouteTable>();
     table->version = revision_;
     table->name = "direct";
-    table->listeners.push_back({"direct", 9080, traffic::Dialect::Envoy, {std::move(route)}});
+    table->listeners.push_back({"direct", 9080, traffic::Dialect::Envoy, std::move(list)});
     return table;
   }
 
@@ -85,9 +89,21 @@ class DirectPlane : public ControlPlane,
   Result<rollout::Weights> current_weights() override { return weights_; }
   Result<rollout::Weights> set_weights(Percent canary) override {
     TRY(rollout::Weights weights, weights_for(canary));
-    if (weights != weights_) ++revision_;
+    const bool sticks = spec_.plan.affinity && !sticky_;
+    if (weights != weights_ || sticks) ++revision_;
+    sticky_ |= sticks;
     weights_ = std::move(weights);
     return weights_;
+  }
+  Status check_matches(const std::vector<rollout::RouteMatch>& any_of) const override {
+    TRY_STATUS(rollout::conditions_of(any_of, spec_.plan.traffic));
+    return {};
+  }
+  Status set_matches(const std::vector<rollout::RouteMatch>& any_of) override {
+    TRY(auto matches, rollout::conditions_of(any_of, spec_.plan.traffic));
+    if (matches != matches_) ++revision_;
+    matches_ = std::move(matches);
+    return {};
   }
   std::string describe() const override { return "weights of the virtual world"; }
 
@@ -108,6 +124,17 @@ class DirectPlane : public ControlPlane,
   }
 
  private:
+  traffic::Target target(std::size_t version, std::uint32_t weight) const {
+    traffic::Target target;
+    target.name = spec_.versions[version].name;
+    target.weight = weight;
+    for (const std::size_t task : tasks_[version]) {
+      const std::string address = task_address({version, task});
+      target.instances.push_back({address, address, kTaskPort, true});
+    }
+    return target;
+  }
+
   traffic::RetryPolicy retries() const {
     if (spec_.plan.traffic == rollout::TrafficApi::Alb) return {};
     if (!spec_.platform.retries) return traffic::app_mesh_default_retries();
@@ -148,6 +175,8 @@ class DirectPlane : public ControlPlane,
 
   const world::Spec& spec_;
   rollout::Weights weights_;
+  std::vector<rollout::MatchConditions> matches_;  ///< that go to the canary
+  bool sticky_ = false;
   std::vector<std::set<std::size_t>> tasks_;  ///< that are up, by version
   std::uint64_t revision_ = 1;
   std::vector<PeriodMetrics> periods_;

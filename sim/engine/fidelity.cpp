@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/engine/affinity.h"
 #include "sim/engine/behaviour.h"
 #include "sim/engine/world/rate_curve.h"
 #include "sim/engine/world/recorder.h"
@@ -77,6 +78,13 @@ Result<FidelityChoice> choose_fidelity(const world::Spec& spec, world::Fidelity 
   std::string in_order;
   for (const world::Version& version : spec.versions) {
     if (in_order.empty()) in_order = why_in_order(spec, version);
+  }
+  if (spec.plan.affinity) {
+    in_order = "session affinity remembers what version every user met";
+    if (spec.traffic.users > kMaxStickyUsers) {
+      return error("{}: {}, and there are {} users; allowed are up to {}", spec.name, in_order,
+                   spec.traffic.users, kMaxStickyUsers);
+    }
   }
   if (asked == world::Fidelity::Request) return FidelityChoice{false, "it was asked for"};
   if (asked == world::Fidelity::Aggregate) {

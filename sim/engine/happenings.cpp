@@ -24,6 +24,9 @@ void Simulation::carry_out(const Due& due) {
       return start_task(due);
     case Kind::NewBuild:
       return take_build(due);
+    case Kind::Mirror:
+      mirror_ = due.share;
+      return;
   }
 }
 

@@ -13,12 +13,6 @@ constexpr std::uint64_t chance_bits(std::uint64_t draw) {
   return (draw >> LatencyTable::kBits) & 0xffffffff;
 }
 
-std::size_t target_of(const SegmentRegime& segment, std::uint64_t draw) {
-  std::size_t target = 0;
-  for (std::size_t k = 0; k + 1 < segment.targets; ++k) target += draw >= segment.edges[k] ? 1 : 0;
-  return target;
-}
-
 /// The fast loop: one draw per request. The bits used for the failure and the latency lie below
 /// those that decide the target but for draws within 2^-20 of an edge. `kTwo`: there are at most
 /// two targets, whose requests are told apart by a sum that stays in a register.

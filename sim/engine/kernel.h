@@ -1,17 +1,19 @@
 // The inner loops of the virtual world: modelled requests, many millions a second.
 //
 // Between two events nothing changes, so the requests of such a stretch are independent and
-// alike: a Regime holds all that is constant (routes and weights, faults, latencies). Three ways
+// alike: a Regime holds all that is constant (routes and weights, faults, latencies). Ways
 // to play a stretch, with the same results in distribution:
 //
 //   generate()       one random draw per request, whose bits say where it goes, whether it fails
 //                    and how long it takes. No allocation, no virtual call, no clock.
 //   task_pool.h      one by one in the order of time, where requests queue or faults remember
 //   aggregate.h      only counts, whose cost does not grow with the rate
+//   affinity.h       one by one, where users keep the version they met first
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +36,9 @@ struct SegmentRegime {
   double share = 1;         ///< of all requests
   bool refused = false;     ///< no route, or no weight: every request is dropped
   std::size_t targets = 0;  ///< with a weight
+  /// Behind those: without a weight, for users who keep the version they met (affinity.h).
+  std::size_t idle = 0;
+  Duration sticky{};  ///< so long they keep it; zero: not at all
   /// Target k takes draws in [edge[k-1], edge[k]): the same requests that traffic::pick gives it
   /// for the same draw. The last edge is 2^64 and left out.
   std::array<std::uint64_t, kMaxTargets> edges{};
@@ -43,6 +48,13 @@ struct SegmentRegime {
   std::array<Behaviour, kMaxTargets> behaviour;
   Retrying retrying;
 };
+
+/// The target that a draw falls on.
+inline std::size_t target_of(const SegmentRegime& segment, std::uint64_t draw) {
+  std::size_t target = 0;
+  for (std::size_t k = 0; k + 1 < segment.targets; ++k) target += draw >= segment.edges[k] ? 1 : 0;
+  return target;
+}
 
 /// How a request ended for its user, with all its attempts.
 struct Tried {
@@ -90,7 +102,11 @@ struct Meter {
   /// By index in Regime::segments, of those that are counted: as many as the scenario names, so
   /// that the unnamed rest behind them costs nothing. Here the fast loop's requests count as well.
   std::vector<SegmentMeter> segments;
+  /// Where requests count that no user waits for: those of segments from `beside_from` on.
+  Meter* beside = nullptr;
+  std::size_t beside_from = std::numeric_limits<std::size_t>::max();
 
+  Meter& of(std::size_t segment) { return segment < beside_from ? *this : *beside; }
   bool counts(std::size_t segment) const { return segment < segments.size(); }
   void begin(std::size_t segment) {
     ++requests;

@@ -43,13 +43,26 @@ Ledger::Ledger(const world::Spec& spec, world::Recorder& recorder, std::uint64_t
   for (Meter& meter : period_) meter.segments.resize(spec.traffic.segments.size());
 }
 
+std::vector<Meter>& Ledger::meters_beside(std::size_t from) {
+  if (!beside_.empty()) return beside_;
+  beside_.resize(period_.size());
+  read_beside_.resize(read_.latency ? period_.size() : 0);
+  for (std::size_t v = 0; v < period_.size(); ++v) {
+    period_[v].beside = &beside_[v];
+    period_[v].beside_from = from;
+  }
+  return beside_;
+}
+
 std::vector<Histogram>& Ledger::fine_latencies() {
   fine_.resize(period_.size());
   return fine_;
 }
 
-void Ledger::end_span(TimePoint begin, TimePoint end, const std::vector<std::uint32_t>& weights) {
-  world::Span span{begin - start_, end - start_, weights, {}, dropped_ - seen_dropped_};
+void Ledger::end_span(TimePoint begin, TimePoint end, const std::vector<std::uint32_t>& weights,
+                      bool by_marks) {
+  world::Span span{begin - start_, end - start_, {}, {}, dropped_ - seen_dropped_};
+  if (!by_marks) span.weights = weights;
   seen_dropped_ = dropped_;
   std::uint64_t total = span.dropped, weight = 0;
   for (const std::uint32_t w : weights) weight += w;
@@ -83,16 +96,18 @@ void Ledger::see_canary(TimePoint begin, TimePoint end, std::uint64_t requests) 
   }
   last_canary_span_ = {begin, end};
   last_canary_count_ = requests;
+  if (known_users_) {
+    record.blast_users = *known_users_;
+    return;
+  }
   const std::uint64_t users = spec_.traffic.users;
   record.blast_users += new_users(requests, users - record.blast_users, users, users_);
 }
 
 /// The latencies of a version's period; what the fast loop counted is what was added since the
 /// last call.
-Histogram Ledger::period_latency(std::size_t version) {
-  const Meter& meter = period_[version];
+Histogram Ledger::period_latency(const Meter& meter, FastCounts& read, std::size_t version) const {
   Histogram out = meter.other;
-  auto& read = read_fast_[version];
   for (std::size_t i = 0; meter.fast_requests > 0 && i < meter.fast.size(); ++i) {
     if (meter.fast[i] != read[i]) out.add(tables_[version]->at(i), meter.fast[i] - read[i]);
     read[i] = meter.fast[i];
@@ -115,7 +130,14 @@ PeriodMetrics Ledger::end_period(TimePoint from, TimePoint to) {
       one.segments.push_back({std::accumulate(endings.begin(), endings.end(), std::uint64_t{0}),
                               metric_errors(endings)});
     }
-    if (read_.latency) one.latency = period_latency(v);
+    if (read_.latency) one.latency = period_latency(meter, read_fast_[v], v);
+    if (!beside_.empty()) {
+      const Meter& more = beside_[v];
+      const std::uint64_t more_refused = envoy ? more.dropped : 0;
+      one.requests += more.ended() + more_refused;
+      one.errors += metric_errors(more.endings) + more_refused;
+      if (read_.latency) one.latency.merge(period_latency(more, read_beside_[v], v));
+    }
     metrics.versions.push_back(std::move(one));
   }
   count_up();
@@ -138,6 +160,10 @@ void Ledger::count_up() {
     if (fine_.empty()) total.latency.merge(meter.other);
     meter.clear();
     seen_[v] = seen_failed_[v] = 0;
+  }
+  for (std::size_t v = 0; v < beside_.size(); ++v) {
+    record.versions[v].beside += beside_[v].total();
+    beside_[v].clear();
   }
   record.dropped = dropped_;
 }

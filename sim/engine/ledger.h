@@ -27,21 +27,30 @@ class Ledger {
          std::vector<std::shared_ptr<const LatencyTable>> tables, Read read);
 
   std::vector<Meter>& meters() { return period_; }
+  const std::vector<Meter>& meters() const { return period_; }
+  /// Of requests that no user waits for: the metrics have them, the record only their number. From
+  /// the segment `from` on the meters of users point here. Empty until this is called.
+  std::vector<Meter>& meters_beside(std::size_t from);
   std::uint64_t& dropped() { return dropped_; }
   /// Where latencies go that the meters hold only roughly; from then on the meters' are left out
   /// of the totals.
   std::vector<Histogram>& fine_latencies();
 
-  /// What was counted since the last call happened in [begin, end), under these weights.
-  void end_span(TimePoint begin, TimePoint end, const std::vector<std::uint32_t>& weights);
+  /// What was counted since the last call happened in [begin, end), under these weights;
+  /// `by_marks`: which are not the reason for where all requests went.
+  void end_span(TimePoint begin, TimePoint end, const std::vector<std::uint32_t>& weights,
+                bool by_marks = false);
+  /// So many distinct users have met the canary so far; without it they are estimated.
+  void know_users(std::uint64_t met) { known_users_ = met; }
   /// The metrics of a period that ends here; the meters begin at zero again.
   PeriodMetrics end_period(TimePoint from, TimePoint to);
   /// Completes the record. Call once, at the end.
   void settle();
 
  private:
+  using FastCounts = std::array<std::uint32_t, LatencyTable::kSize>;
   void count_up();
-  Histogram period_latency(std::size_t version);
+  Histogram period_latency(const Meter& meter, FastCounts& read, std::size_t version) const;
   void see_canary(TimePoint begin, TimePoint end, std::uint64_t requests);
 
   const world::Spec& spec_;
@@ -51,14 +60,16 @@ class Ledger {
   std::vector<std::shared_ptr<const LatencyTable>> tables_;
   std::size_t canary_ = 0;
   std::vector<Meter> period_;        ///< since the period began
+  std::vector<Meter> beside_;        ///< the same of requests that are no users'
   std::vector<std::uint64_t> seen_;  ///< requests by version already in a span
   std::vector<std::uint64_t> seen_failed_;
   std::uint64_t dropped_ = 0, seen_dropped_ = 0;
   Read read_;
-  std::vector<std::array<std::uint32_t, LatencyTable::kSize>> read_fast_;  ///< in earlier periods
+  std::vector<FastCounts> read_fast_, read_beside_;  ///< in earlier periods
   std::vector<Histogram> fine_;
   std::optional<std::pair<TimePoint, TimePoint>> last_canary_span_;
   std::uint64_t last_canary_count_ = 0;
+  std::optional<std::uint64_t> known_users_;
 };
 
 }  // namespace coalmine::engine

@@ -271,7 +271,9 @@ class AlbPlane : public MockPlane {
  public:
   AlbPlane(const world::Spec& spec, std::uint64_t seed, Clock& clock)
       : MockPlane(spec, seed, clock),
-        traffic_(client_, {names_.load_balancer, kListenerPort, ""}, names_of(spec, names_)),
+        traffic_(client_,
+                 {names_.load_balancer, kListenerPort, "", rollout::stickiness_of(spec.plan)},
+                 names_of(spec, names_)),
         metrics_(
             client_, [this] { return metric_names(); }, metric_options()) {
     region_.elbv2->set_prober([this](const mock::Probe& probe, TimePoint now) {

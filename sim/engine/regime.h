@@ -20,7 +20,16 @@ struct RegimeInputs {
 
 struct RoutedRegime {
   Regime regime;
-  std::vector<std::uint32_t> weights;            ///< of the last segment's route, by version
+  Regime own;  ///< of the plan's own load, as one segment; none without it
+  /// Of copies of stable's requests, as many segments as it gets requests of; none if the plan does
+  /// not mirror.
+  Regime mirror;
+  /// By version, of the route that splits requests between them.
+  std::vector<std::uint32_t> weights;
+  /// The same of every segment, one after the other: tells whether two regimes split alike.
+  std::vector<std::uint32_t> split;
+  bool by_marks = false;  ///< some segments go to one version whatever the weights say
+  bool sticky = false;    ///< users keep the version they met
   std::vector<std::vector<std::size_t>> usable;  ///< tasks that the gateway may pick, by version
   /// Those that it knows and takes for healthy: where all are sick a load balancer picks any.
   std::vector<std::vector<std::size_t>> healthy;

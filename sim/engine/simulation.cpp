@@ -4,6 +4,7 @@
 
 #include "sim/core/check.h"
 #include "sim/engine/fidelity.h"
+#include "sim/engine/mirroring.h"
 #include "sim/engine/simulation_due.h"
 #include "sim/engine/world/declared_hooks.h"
 #include "sim/engine/world/operators.h"
@@ -56,9 +57,13 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
       health_(Random(seed).split("health")),
       losses_(Random(seed).split("metric-loss")),
       comparisons_(Random(seed).split("comparisons")),
+      own_arrivals_(Random(seed).split("own-arrivals")),
+      own_requests_(Random(seed).split("own-requests")),
+      copies_(Random(seed).split("copies")),
       health_matters_(health_matters(spec)),
       tables_(make_tables(spec)),
       tables_of_builds_(tables_),
+      beside_(spec.plan.load || world::mirrors(spec.plan)),
       limits_(rollout::latency_limits(spec.plan.analyses)),
       count_only_(aggregate),
       ledger_(spec, recorder_, seed, kVirtualEpoch, tables_,
@@ -95,6 +100,11 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
   if (spec.platform.throttling.value > 0) {
     throttles_.emplace_back(kFromTheBeginning, spec.platform.throttling.share());
   }
+  if (spec.plan.affinity) {
+    const std::size_t canary = world::version_index(spec, spec.plan.canary).value_or(0);
+    affinity_ =
+        std::make_unique<Affinity>(spec.traffic.users, canary, Random(seed).split("affinity"));
+  }
   period_begin_ = start_;
   period_end_ = start_ + spec.platform.metric_period;
 }
@@ -109,7 +119,8 @@ Status Simulation::attach(ControlPlane& plane) {
   if (!throttles_.empty()) plane.throttle(throttles_.front().second);
   seen_revision_ = plane.revision();
   take_effect(plane.routes());
-  seen_weights_ = live_weights_;
+  seen_split_ = live_split_;
+  seen_sticky_ = sticky_;
   return {};
 }
 
@@ -121,8 +132,12 @@ void Simulation::sleep_until(TimePoint t) {
 }
 
 void Simulation::drain() {
+  ended_ = true;
+  own_load_ = false;
+  mirror_ = 0;
   notice_routes();
   TimePoint last = now_;
+  if (affinity_) last = std::min(limit_, now_ + spec_.plan.affinity->lasts);
   for (const PendingRoutes& pending : pending_routes_) last = std::max(last, pending.at);
   advance(last);
 }
@@ -200,28 +215,30 @@ void Simulation::notice_routes() {
   seen_revision_ = plane_->revision();
   traffic::Snapshot routes = plane_->routes();
   const Duration delay = spec_.platform.route_delay;
-  std::vector<std::uint32_t> weights =
-      make_regime(spec_, {routes, {}, tables_, std::vector<bool>(tables_.size(), true)}).weights;
-  if (delay == Duration{} || (weights == seen_weights_ && pending_routes_.empty())) {
+  RoutedRegime routed =
+      make_regime(spec_, {routes, {}, tables_, std::vector<bool>(tables_.size(), true)});
+  const bool same = routed.split == seen_split_ && routed.sticky == seen_sticky_;
+  if (delay == Duration{} || (same && pending_routes_.empty())) {
     take_effect(routes);
   } else {
     pending_routes_.push_back({now_ + delay, std::move(routes)});
   }
-  seen_weights_ = std::move(weights);
+  seen_split_ = std::move(routed.split);
+  seen_sticky_ = routed.sticky;
 }
 
 void Simulation::take_effect(const traffic::Snapshot& routes) {
   live_routes_ = routes;
-  const std::vector<std::uint32_t> before = live_weights_;
+  const std::vector<std::uint32_t> before = live_split_;
   rebuild_regime();
-  if (!before.empty() && before != live_weights_ && spec_.platform.route_delay > Duration{}) {
+  if (!before.empty() && before != live_split_ && spec_.platform.route_delay > Duration{}) {
     std::map<std::string, std::uint32_t> weights;
     for (std::size_t v = 0; v < spec_.versions.size(); ++v) {
       weights[spec_.versions[v].name] = live_weights_[v];
     }
-    recorder_.note(
-        now_, "routes.live",
-        {{"what", world::render_weights(spec_, weights) + "    in force at the gateway"}});
+    recorder_.note(now_, "routes.live",
+                   {{"what", world::render_routes(spec_, weights, by_marks_) +
+                                 "    in force at the gateway"}});
   }
 }
 
@@ -236,12 +253,45 @@ void Simulation::rebuild_regime() {
   regime_ = std::move(routed.regime);
   live_weights_ = std::move(routed.weights);
   healthy_ = std::move(routed.healthy);
+  live_split_ = std::move(routed.split);
+  by_marks_ = routed.by_marks;
+  sticky_ = routed.sticky;
   for (std::size_t v = 0; v < pools_.size(); ++v) {
     pools_[v]->set_usable(std::move(routed.usable[v]));
   }
   if (count_only_) {
     const bool lends = !std::exchange(tables_changed_, false);
     aggregate_ = std::make_unique<Aggregate>(regime_, limits_, lends ? aggregate_.get() : nullptr);
+  }
+  if (beside_) rebuild_beside(std::move(routed));
+}
+
+void Simulation::rebuild_beside(RoutedRegime&& routed) {
+  own_regime_ = std::move(routed.own);
+  mirror_regime_ = std::move(routed.mirror);
+  played_ = regime_.segments;
+  for (const Regime* more : {&own_regime_, &mirror_regime_}) {
+    played_.insert(played_.end(), more->segments.begin(), more->segments.end());
+  }
+  ledger_.meters_beside(regime_.segments.size());
+  if (count_only_) {
+    own_aggregate_ = std::make_unique<Aggregate>(own_regime_, limits_, aggregate_.get());
+    mirror_aggregate_ = std::make_unique<Aggregate>(mirror_regime_, limits_, aggregate_.get());
+  }
+  if (ended_ || !spec_.plan.load) return;
+  // From the moment on that somebody can meet the canary.
+  const std::size_t canary = world::version_index(spec_, spec_.plan.canary).value_or(0);
+  for (std::size_t i = canary; i < live_split_.size(); i += spec_.versions.size()) {
+    own_load_ |= live_split_[i] > 0;
+  }
+}
+
+void Simulation::set_mirror(Percent share) {
+  const Duration delay = spec_.platform.route_delay;
+  if (delay == Duration{}) {
+    mirror_ = share.share();
+  } else {
+    schedule({now_ + delay, Due::Kind::Mirror, 0, {}, share.share()});
   }
 }
 
@@ -263,14 +313,59 @@ std::uint64_t Simulation::arrivals(TimePoint begin, TimePoint end) {
 
 void Simulation::run_batch(TimePoint end) {
   const std::uint64_t count = arrivals(now_, end);
+  if (beside_) ordered_counts_.clear();  // stable_requests() looks at them
+  const std::uint64_t before = beside_ ? stable_requests() : 0;
   if (aggregate_) {
     aggregate_->generate(count, requests_, ledger_.meters(), ledger_.dropped());
+    if (beside_) play_beside(end, stable_requests() - before);
   } else {
     ordered_counts_.assign(pools_.size(), std::vector<std::uint64_t>(regime_.segments.size(), 0));
-    generate(regime_, count, requests_, ledger_.meters(), ledger_.dropped(), ordered_counts_);
-    play_ordered(count, end);
+    if (affinity_) {
+      affinity_->generate(regime_, count, now_, end, requests_, ledger_.meters(), ledger_.dropped(),
+                          ordered_counts_);
+      ledger_.know_users(affinity_->met_canary());
+    } else {
+      generate(regime_, count, requests_, ledger_.meters(), ledger_.dropped(), ordered_counts_);
+    }
+    const std::uint64_t more = beside_ ? play_beside(end, stable_requests() - before) : 0;
+    play_ordered(count + more, end);
   }
-  ledger_.end_span(now_, end, live_weights_);
+  ledger_.end_span(now_, end, live_weights_, by_marks_ || sticky_);
+}
+
+/// Begun by users, those that are left to the tasks among them.
+std::uint64_t Simulation::stable_requests() const {
+  const std::size_t v = world::version_index(spec_, spec_.plan.stable).value_or(0);
+  std::uint64_t sum = ledger_.meters()[v].total();
+  if (v < ordered_counts_.size()) {
+    for (const std::uint64_t left : ordered_counts_[v]) sum += left;
+  }
+  return sum;
+}
+
+std::uint64_t Simulation::play_beside(TimePoint end, std::uint64_t stable) {
+  std::uint64_t own = 0, copies = 0;
+  if (own_load_) {
+    own = own_arrivals_.poisson(spec_.plan.load->rate.per_s * to_seconds(end - now_));
+  }
+  if (mirror_ > 0 && !mirror_regime_.segments.empty()) copies = copies_.binomial(stable, mirror_);
+  return play_beside(own, own_regime_, own_aggregate_.get()) +
+         play_beside(copies, mirror_regime_, mirror_aggregate_.get());
+}
+
+std::uint64_t Simulation::play_beside(std::uint64_t count, const Regime& regime,
+                                      Aggregate* aggregate) {
+  std::vector<Meter>& meters = ledger_.meters_beside(regime_.segments.size());
+  OrderedCounts left(pools_.size(), std::vector<std::uint64_t>(regime.segments.size(), 0));
+  if (aggregate != nullptr) {
+    aggregate->generate(count, own_requests_, meters, missed_);
+  } else {
+    generate(regime, count, own_requests_, meters, missed_, left);
+  }
+  for (std::size_t v = 0; v < ordered_counts_.size(); ++v) {
+    ordered_counts_[v].insert(ordered_counts_[v].end(), left[v].begin(), left[v].end());
+  }
+  return count;
 }
 
 /// The requests that were left to the tasks. `beats`: arrivals of all versions together.
@@ -279,12 +374,12 @@ void Simulation::play_ordered(std::uint64_t beats, TimePoint end) {
     if (!ordered_[v]) continue;
     Meter& meter = ledger_.meters()[v];
     std::vector<std::uint64_t> counts = std::move(ordered_counts_[v]);
+    const std::vector<SegmentRegime>& segments = beside_ ? played_ : regime_.segments;
     if (spec_.traffic.arrivals == world::Arrivals::Constant) {
-      pools_[v]->play_evenly(regime_.segments, std::move(counts), beats, now_, end, tasks_, meter,
+      pools_[v]->play_evenly(segments, std::move(counts), beats, now_, end, tasks_, meter,
                              ledger_.dropped());
     } else {
-      pools_[v]->play(regime_.segments, std::move(counts), now_, end, tasks_, meter,
-                      ledger_.dropped());
+      pools_[v]->play(segments, std::move(counts), now_, end, tasks_, meter, ledger_.dropped());
     }
     pools_[v]->finish(end, meter);
     report_crashes(v);
@@ -344,12 +439,20 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
   if (const std::string note = plane->note(); !note.empty()) {
     recorder.record().fidelity_reason += "; " + note;
   }
+  const bool mirrors = world::mirrors(spec.plan);
+  if (mirrors) {
+    recorder.record().fidelity_reason +=
+        "; a mesh that mirrors is assumed, which neither App Mesh nor a load balancer does";
+  }
+  MirroringTraffic mirroring(plane->traffic(), simulation);
   world::Operators operators(spec, recorder.record().start);
-  rollout::RolloutWorld world{
-      plane->traffic(), plane->metrics(),
-      simulation,       &operators,
-      nullptr,          [&recorder](const rollout::Event& e) { recorder.on_event(e); },
-      nullptr};
+  rollout::RolloutWorld world{mirrors ? mirroring : plane->traffic(),
+                              plane->metrics(),
+                              simulation,
+                              &operators,
+                              nullptr,
+                              [&recorder](const rollout::Event& e) { recorder.on_event(e); },
+                              nullptr};
   world::DeclaredHooks hooks(spec, simulation, recorder.record().start);
   world.hooks = &hooks;
   world.tasks = &simulation;

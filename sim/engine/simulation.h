@@ -8,6 +8,7 @@
 
 #include "sim/core/clock.h"
 #include "sim/core/random.h"
+#include "sim/engine/affinity.h"
 #include "sim/engine/aggregate.h"
 #include "sim/engine/control_plane.h"
 #include "sim/engine/kernel.h"
@@ -31,6 +32,9 @@ class Simulation : public Clock, public rollout::TaskAdapter {
   /// Must be called once before time moves; the plane is seen as it is then.
   Status attach(ControlPlane& plane);
 
+  /// Copies this share of stable's requests to the canary, once that has reached the gateway.
+  void set_mirror(Percent share);
+
   TimePoint now() override { return now_; }
   /// Returns early when the scenario's limit comes first.
   void sleep_until(TimePoint t) override;
@@ -42,7 +46,8 @@ class Simulation : public Clock, public rollout::TaskAdapter {
 
   /// Whose sleep ends when the scenario kills the controller.
   world::ControllerLives& lives() { return lives_; }
-  /// Lets weights that were set take effect, once the rollout has ended.
+  /// Lets weights that were set take effect, once the rollout has ended, and users come back as
+  /// long as they keep the version they met.
   void drain();
   world::Recorder& recorder() { return recorder_; }
   /// Asks both versions the same and counts the answers that differ, as things are now.
@@ -75,10 +80,16 @@ class Simulation : public Clock, public rollout::TaskAdapter {
   void notice_routes();
   void take_effect(const traffic::Snapshot& routes);
   void rebuild_regime();
+  void rebuild_beside(RoutedRegime&& routed);
   // Requests.
   std::uint64_t arrivals(TimePoint begin, TimePoint end);
   void run_batch(TimePoint end);
   void play_ordered(std::uint64_t beats, TimePoint end);
+  /// Requests that no user waits for, in the time until `end`, of `stable` ones that users asked
+  /// the stable version meanwhile; how many. Adds those left to tasks to ordered_counts_.
+  std::uint64_t play_beside(TimePoint end, std::uint64_t stable);
+  std::uint64_t play_beside(std::uint64_t count, const Regime& regime, Aggregate* aggregate);
+  std::uint64_t stable_requests() const;
   void report_crashes(std::size_t version);
   void end_period();
 
@@ -88,19 +99,22 @@ class Simulation : public Clock, public rollout::TaskAdapter {
   world::Recorder recorder_;
   world::ControllerLives lives_;
   world::RateCurve rate_;
-  Random arrivals_, requests_, tasks_, health_, losses_, comparisons_;
+  Random arrivals_, requests_, tasks_, health_, losses_, comparisons_, own_arrivals_, own_requests_,
+      copies_;
   double beats_ = 0;  ///< of constant arrivals on a curve, whole ones have come
   bool health_matters_ = false;
 
   std::uint64_t seen_revision_ = 0;
-  std::vector<std::uint32_t> seen_weights_;
+  std::vector<std::uint32_t> seen_split_;  ///< RoutedRegime::split
   struct PendingRoutes {
     TimePoint at;
     traffic::Snapshot routes;
   };
   std::vector<PendingRoutes> pending_routes_;
   traffic::Snapshot live_routes_;
-  std::vector<std::uint32_t> live_weights_;
+  std::vector<std::uint32_t> live_weights_, live_split_;
+  bool by_marks_ = false;  ///< the weights in force do not say where all requests go
+  bool sticky_ = false, seen_sticky_ = false;      ///< users keep the version they met
   std::vector<std::vector<std::size_t>> healthy_;  ///< tasks, as the gateway sees them, by version
 
   std::vector<Due> due_;  ///< faults, scaling, tasks to come up; sorted, done up to next_due_
@@ -120,6 +134,16 @@ class Simulation : public Clock, public rollout::TaskAdapter {
   std::vector<std::unique_ptr<TaskPool>> pools_;  ///< by version
 
   Regime regime_;
+  // Beside the users' requests: the plan's own load, and copies of stable's requests.
+  bool beside_ = false;    ///< the plan has either
+  bool ended_ = false;     ///< the rollout is over
+  bool own_load_ = false;  ///< its requests come
+  double mirror_ = 0;      ///< share in force
+  Regime own_regime_, mirror_regime_;
+  std::unique_ptr<Aggregate> own_aggregate_, mirror_aggregate_;
+  std::vector<SegmentRegime> played_;     ///< what tasks are asked: users' segments, own, copies
+  std::uint64_t missed_ = 0;              ///< dropped, but by nobody missed
+  std::unique_ptr<Affinity> affinity_;    ///< null: every request draws anew
   std::unique_ptr<Aggregate> aggregate_;  ///< null: requests are played one by one
   std::vector<Duration> limits_;          ///< latencies that somebody watches
   bool count_only_ = false;

@@ -21,12 +21,14 @@ struct Simulation::Due {
     Scale,
     Revision,
     TaskUp,
-    NewBuild
+    NewBuild,
+    Mirror
   };
   TimePoint at;
   Kind kind = Kind::FaultBegins;
   std::size_t event = 0;  ///< index in Spec::events
   TaskId task = {};       ///< TaskUp; of NewBuild only its version
+  double share = 0;       ///< Mirror
 };
 
 TaskPool::Limits limits_of(const world::Spec& spec, const world::Version& version);

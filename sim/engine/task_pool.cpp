@@ -97,25 +97,26 @@ void TaskPool::serve(const faults::RequestFacts& request, std::size_t segment, T
                      Random& random, Meter& meter, std::uint64_t& dropped,
                      const Retrying& retrying) {
   Task* task = next_task(now);
+  Meter& mine = meter.of(segment);
   if (task == nullptr) {
-    ++dropped;
-    ++meter.dropped;
+    if (&mine == &meter) ++dropped;  // only a user's
+    ++mine.dropped;
     return;
   }
-  meter.begin(segment);
+  mine.begin(segment);
   Duration spent{};
   for (int done = 0;;) {
     const Attempt one = attempt(*task, request, now, spent, random, meter);
     const Duration latency = spent + one.latency;
     if (latency >= kRequestTimeout || !retrying.again(one.ending, one.status, done)) {
-      if (!one.ends) return meter.end(one.ending, latency, segment);
+      if (!one.ends) return mine.end(one.ending, latency, segment);
       task->in_flight.push_back({*one.ends, one.ending, latency, segment});
       return;
     }
     task = next_task(now);
-    if (task == nullptr) return meter.end(one.ending, latency, segment);  // nobody else is there
+    if (task == nullptr) return mine.end(one.ending, latency, segment);  // nobody else is there
     ++done;
-    ++meter.retries;
+    ++mine.retries;
     spent = latency + traffic::retry_backoff(done, random.uniform());
   }
 }
@@ -161,7 +162,8 @@ TaskPool::Attempt TaskPool::attempt(Task& task, const faults::RequestFacts& requ
 /// The request that it happens to and all that are still being worked on lose their connection.
 void TaskPool::crash(Task& task, TimePoint at, Meter& meter) {
   for (const InFlight& one : task.in_flight) {
-    meter.end(one.end > at ? world::Ending::Reset : one.ending, one.latency, one.segment);
+    meter.of(one.segment)
+        .end(one.end > at ? world::Ending::Reset : one.ending, one.latency, one.segment);
   }
   const auto index = static_cast<std::size_t>(&task - tasks_.data());
   task = make_task(at + limits_.restart);
@@ -217,7 +219,7 @@ void TaskPool::play_evenly(const std::vector<SegmentRegime>& segments,
 void TaskPool::finish(TimePoint t, Meter& meter) {
   const auto over = [&](const InFlight& one) {
     if (one.end > t) return false;
-    meter.end(one.ending, one.latency, one.segment);
+    meter.of(one.segment).end(one.ending, one.latency, one.segment);
     return true;
   };
   for (Task& task : tasks_) std::erase_if(task.in_flight, over);

@@ -228,7 +228,8 @@ void LiveStage::watch_routes() {
     }
     recorder_.note(
         *changes[noted_changes_].adopted, "routes.live",
-        {{"what", world::render_weights(spec_, weights) + "    in force at the gateway"}});
+        {{"what", world::render_routes(spec_, weights, changes[noted_changes_].by_marks) +
+                      "    in force at the gateway"}});
   }
 }
 

@@ -44,13 +44,26 @@ Status check_tasks(const std::string& version, int tasks) {
 }
 
 Status check_limits(const world::Spec& spec, double speed) {
+  for (const rollout::Step& step : spec.plan.steps) {
+    if (!std::holds_alternative<rollout::Mirror>(step.what)) continue;
+    return error(step.place,
+                 "copies of requests cannot be made live: neither App Mesh nor a load balancer "
+                 "mirrors, and the lab's gateway does as they say");
+  }
+  if (spec.plan.affinity) {
+    return error(spec.plan.affinity->place,
+                 "session affinity cannot be played live: the lab's load balancer sets no cookies "
+                 "and its load keeps none");
+  }
   if (!(speed > 0 && speed <= kMaxSpeed)) {
     return error("speed is {}, allowed is up to {}", speed, kMaxSpeed);
   }
+  const double own = spec.plan.load ? spec.plan.load->rate.per_s * speed : 0;
   for (const LoadStep& step : load_steps(spec, speed)) {
-    if (step.rate_per_s <= kMaxLoadPerS) continue;
+    const double rate = step.rate_per_s + own;
+    if (rate <= kMaxLoadPerS) continue;
     return error("{} at speed {} are {} real requests per second; allowed are up to {}",
-                 to_string(Rate{step.rate_per_s / speed}), speed, step.rate_per_s, kMaxLoadPerS);
+                 to_string(Rate{rate / speed}), speed, rate, kMaxLoadPerS);
   }
   for (const world::Version& version : spec.versions) {
     TRY_STATUS(check_tasks(version.name, version.tasks));
@@ -107,6 +120,7 @@ std::vector<InForce> weights_in_force(const world::Spec& spec, LabCloud& cloud,
     if (*changes[i].adopted <= record.start) one.from = Duration{};
     one.until = i + 1 < changes.size() ? changes[i + 1].sent - record.start : end;
     one.promotion = changes[i].sent >= promotion;
+    one.by_marks = changes[i].by_marks;
     for (const world::Version& version : spec.versions) {
       const auto weight = changes[i].weights.find(cloud.target(version.name));
       one.weights.push_back(weight == changes[i].weights.end() ? 0 : weight->second);
@@ -156,6 +170,49 @@ class Users {
   SegmentCounter segments_;
   std::mutex mutex_;
   std::vector<Seen> seen_;
+  std::unique_ptr<LoadGenerator> load_;  ///< last: its thread uses the above
+};
+
+/// The plan's own load. Its requests are answered and counted by nobody but the metrics and, by
+/// version, the record.
+class OwnLoad {
+ public:
+  OwnLoad(const world::Spec& spec, const LabCloud& cloud, std::uint64_t seed, double speed)
+      : counts_(spec.versions.size()) {
+    options_.host = cloud.host();
+    options_.port = cloud.port();
+    options_.steps = {{{}, spec.plan.load ? spec.plan.load->rate.per_s * speed : 0}};
+    options_.length = from_seconds(to_seconds(spec.limit) / speed);
+    options_.seed = Random(seed).split("own-arrivals").next();
+    options_.paths = {{"/", 1, std::string(world::kOwnLoadHeader)}};
+    for (const world::Version& version : spec.versions) names_.push_back(version.name);
+  }
+
+  /// Begins when the canary gets its first share, by weights or by routes.
+  Status see(const rollout::Event& event, const std::string& canary) {
+    if (load_ || options_.steps.front().rate_per_s <= 0) return {};
+    const auto* weights = event.find("weights");
+    const bool weighted = event.name == "weights.changed" && weights != nullptr &&
+                          rollout::share_of(std::get<rollout::Weights>(*weights), canary) > 0;
+    if (!weighted && event.name != "routes.changed") return {};
+    TRY(load_, LoadGenerator::start(options_, [this](const LoadSample& sample) {
+          for (std::size_t v = 0; v < names_.size(); ++v) {
+            if (sample.version == names_[v]) ++counts_[v];
+          }
+        }));
+    return {};
+  }
+
+  /// Everything has been answered then.
+  void stop(world::Record& record) {
+    if (load_) load_->stop();
+    for (std::size_t v = 0; v < counts_.size(); ++v) record.versions[v].beside = counts_[v];
+  }
+
+ private:
+  LoadOptions options_;
+  std::vector<std::string> names_;
+  std::vector<std::uint64_t> counts_;    ///< only the generator's thread, until it has stopped
   std::unique_ptr<LoadGenerator> load_;  ///< last: its thread uses the above
 };
 
@@ -230,19 +287,22 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
   }
   world::Operators operators(spec, record.start);
   PublishedMetrics metrics(*cloud, users.segments());
-  rollout::RolloutWorld rollout_world{cloud->traffic(),
-                                      metrics,
-                                      stage,
-                                      &operators,
-                                      journal.get(),
-                                      [&recorder](const rollout::Event& e) { recorder.on_event(e); },
-                                      nullptr};
+  OwnLoad own(spec, *cloud, seed, speed);
+  Status own_load;
+  const auto on_event = [&](const rollout::Event& event) {
+    recorder.on_event(event);
+    if (own_load) own_load = own.see(event, spec.plan.canary);
+  };
+  rollout::RolloutWorld rollout_world{cloud->traffic(), metrics,  stage,  &operators,
+                                      journal.get(),    on_event, nullptr};
   world::DeclaredHooks hooks(spec, stage, record.start);
   rollout_world.hooks = &hooks;
   StagedTasks tasks(*cloud, stage);
   rollout_world.tasks = &tasks;
   TRY(const rollout::RolloutEnd end,
       world::play_rollout(spec, rollout_world, stage.lives(), recorder));
+  own.stop(record);
+  TRY_STATUS(own_load);
   if (stage.stopped()) return interrupted(spec);
   if (end.outcome) {
     recorder.ended(rollout::to_string(*end.outcome), end.reason, stage.now());

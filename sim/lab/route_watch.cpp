@@ -20,6 +20,20 @@ void add_numbers(const Json& object, Numbers& numbers) {
   }
 }
 
+/// The weights of the route with most targets; false: there is another with fewer.
+bool read_weights(const Json& event, Numbers& weights) {
+  const Json* routes = find(event, "weights");
+  bool alone = true;
+  if (routes == nullptr || !routes->is_object()) return alone;
+  for (const auto& [name, targets] : routes->items()) {
+    Numbers found;
+    add_numbers(targets, found);
+    if (!weights.empty() && found.size() != weights.size()) alone = false;
+    if (found.size() >= weights.size()) weights = std::move(found);
+  }
+  return alone;
+}
+
 Numbers numbers_of(const Json& event, const char* member) {
   Numbers numbers;
   if (const Json* object = find(event, member)) add_numbers(*object, numbers);
@@ -46,14 +60,16 @@ void RouteWatch::see(std::string_view text) {
   const TimePoint t{
       std::chrono::round<std::chrono::milliseconds>(from_epoch_seconds(*time).time_since_epoch())};
   const auto version = static_cast<std::uint64_t>(get_int(*event, "version"));
-  Numbers weights = numbers_of(*event, "weights");
+  Numbers weights;
+  const bool by_marks = !read_weights(*event, weights);
+  const bool same = !changes_.empty() && changes_.back().weights == weights &&
+                    changes_.back().by_marks == by_marks;
   if (sent) {
-    if (!changes_.empty() && changes_.back().weights == weights) return;
-    changes_.push_back({t, std::nullopt, version, std::move(weights)});
+    if (!same) changes_.push_back({t, std::nullopt, version, std::move(weights), by_marks});
     return;
   }
   healthy_ = numbers_of(*event, "healthy");
-  if (changes_.empty() || changes_.back().weights != weights) return;
+  if (!same) return;
   if (!changes_.back().adopted) changes_.back().adopted = t;
 }
 

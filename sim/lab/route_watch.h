@@ -17,7 +17,8 @@ struct RouteChange {
   TimePoint sent;
   std::optional<TimePoint> adopted;
   std::uint64_t version = 0;
-  std::map<std::string, std::uint32_t> weights;
+  std::map<std::string, std::uint32_t> weights;  ///< of the route that has most targets
+  bool by_marks = false;                         ///< others send some requests to fewer of them
 };
 
 /// Follows what the mock's event stream says about one gateway's routes. Pure.
@@ -29,7 +30,8 @@ class RouteWatch {
   /// One event of the stream, as JSON; those that concern others are passed over.
   void see(std::string_view event);
 
-  /// Changes of weights, oldest first; that of the first table too.
+  /// Changes of weights, or whether others go before them, oldest first; that of the first table
+  /// too.
   const std::vector<RouteChange>& changes() const { return changes_; }
   /// Whether the newest weights are in force.
   bool settled() const { return !changes_.empty() && changes_.back().adopted.has_value(); }

@@ -27,7 +27,7 @@ std::vector<Span> make_spans(const world::Spec& spec, const std::vector<InForce>
   for (const InForce& known : in_force) {
     const Duration from = std::max(known.from, at);
     add(at, from, {});
-    add(from, known.until, known.weights);
+    add(from, known.until, known.by_marks ? std::vector<std::uint32_t>{} : known.weights);
     at = std::max(from, known.until);
   }
   add(at, end, {});

@@ -28,6 +28,7 @@ struct InForce {
   Duration from{}, until{};
   std::vector<std::uint32_t> weights;
   bool promotion = false;  ///< the promotion's own: the end, not a step on the way
+  bool by_marks = false;   ///< routes sent some requests elsewhere, whatever the weights said
 };
 
 /// Counts the requests into the record: spans, versions, users, first and last canary request.

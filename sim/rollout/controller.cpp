@@ -99,11 +99,18 @@ void Decider::on(const Restarted& restarted) {
     case Phase::Scaling:
       check_weights(restarted.actual, "the journal says");
       return s_.phase == Phase::Scaling ? begin_work(s_.work) : void();
+    case Phase::Routing:
+      s_.route_attempts = 0;
+      actions_.push_back(ChangeRoutes{s_.routes});
+      return;
     case Phase::Promoting:
       if (works()) return begin_work(s_.work);
+      // The routes go last: the weights are set then.
+      if (!s_.routes_settled && s_.routes.none()) return change_routes({});
       [[fallthrough]];
     case Phase::Shifting:
     case Phase::RollingBack:
+      if (s_.phase == Phase::RollingBack && !s_.routes_settled) change_routes({});
       // Whether the last attempt arrived is unknown; the same weights again are safe.
       s_.attempts = 0;
       actions_.push_back(ChangeWeights{s_.target});
@@ -202,6 +209,7 @@ void Decider::enter_step(std::size_t step) {
     if (spec.to_step && step >= *spec.to_step) s_.checks[i]->stop();
   }
   if (step >= plan_.steps.size()) {
+    if (routed()) return take_routes_away();
     return with_hooks(HookStage::PostRollout,
                       {AfterHooks::What::Finish, step, {}, Outcome::Completed, "the plan is over"});
   }
@@ -222,6 +230,11 @@ void Decider::enter_step(std::size_t step) {
     examine(*checks);
   } else if (const auto* scale = std::get_if<ScaleCanary>(&what)) {
     scale_canary(*scale);
+  } else if (const auto* marks = std::get_if<RouteMatching>(&what)) {
+    if (marks->any_of.empty()) return route();
+    with_hooks(HookStage::PreStep, {AfterHooks::What::Route, step, {}, {}, {}});
+  } else if (std::holds_alternative<Mirror>(what)) {
+    route();  // no user comes to the canary by it
   } else if (std::holds_alternative<Promote>(what)) {
     with_hooks(HookStage::ConfirmPromote,
                {AfterHooks::What::Promote, step, Percent{100}, Outcome::Promoted, {}});
@@ -281,25 +294,42 @@ void Decider::on(const WeightsApplied& applied) {
     return wake(s_.step_down_at);
   }
   if (s_.phase == Phase::RollingBack) {
-    changed(fmt::format("rolled back; blast radius {} requests, {} errors",
-                        s_.canary_counts.requests, s_.canary_counts.errors));
-    return wind_up();
+    changed(fmt::format("rolled back; {} {} requests, {} errors{}",
+                        plan_.load ? "counted" : "blast radius", s_.canary_counts.requests,
+                        s_.canary_counts.errors,
+                        plan_.load ? ", those of the rollout's own load among them" : ""));
+    s_.weights_back = true;
+    return end_roll_back();
   }
   if (s_.phase == Phase::Promoting) {
     changed("promoted");
-    return wind_up();
+    // Only now: who is routed to the canary must not fall back to the stable version.
+    return routed() ? change_routes({}) : wind_up();
   }
   if (s_.phase != Phase::Shifting) return changed("");
   weights_are_set();
 }
 
-void Decider::weights_are_set() {
+void Decider::go_on_after(std::string name, Fields changed) {
+  const std::size_t at = actions_.size();
+  with_hooks(HookStage::PostStep, {AfterHooks::What::EnterStep, s_.step + 1, {}, {}, {}});
+  // The note tells what comes next, the record belongs before it.
+  changed.emplace_back("note", step_note());
+  const Event event{now_, std::move(name), std::move(changed)};
+  actions_.insert(actions_.begin() + static_cast<std::ptrdiff_t>(at), Record{event});
+}
+
+void Decider::begin_step() {
   s_.step_since = now_;
   s_.step_canary_requests = 0;
   for (Analysis& analysis : s_.analyses) analysis.next_step();
   for (auto& check : s_.checks) {
     if (check) check->next_step();
   }
+}
+
+void Decider::weights_are_set() {
+  begin_step();
   plan_shrink();
   if (s_.resume_to == Phase::Shifting) {  // an operator's set-weights
     s_.resume_to = Phase::Baking;
@@ -307,11 +337,9 @@ void Decider::weights_are_set() {
     enter(Phase::Paused);
     return look_now();
   }
-  const std::size_t at = actions_.size();
-  with_hooks(HookStage::PostStep, {AfterHooks::What::EnterStep, s_.step + 1, {}, {}, {}});
-  // The note tells what comes next, the record belongs before it.
-  const Event event{now_, "weights.changed", {{"weights", s_.weights}, {"note", step_note()}}};
-  actions_.insert(actions_.begin() + static_cast<std::ptrdiff_t>(at), Record{event});
+  // A step of routes that weights by hand have overtaken is still to be done.
+  if (!s_.routes_settled) return enter_step(s_.step);
+  go_on_after("weights.changed", {{"weights", s_.weights}});
 }
 
 void Decider::on(const WeightsFailed& failed) {
@@ -344,6 +372,7 @@ void Decider::on(const Tick&) {
   const bool ends = s_.winding_up;
   shrink_if_due();
   if (ends) return s_.winding_up && !s_.shrinking ? wake(s_.shrink_at) : void();
+  retry_routes();
   switch (s_.phase) {
     case Phase::Scaling:
       s_.reading = true;

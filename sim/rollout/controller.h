@@ -35,6 +35,11 @@ struct WeightsApplied {
 struct WeightsFailed {
   std::string reason;
 };
+/// A ChangeRoutes was carried out.
+struct RoutesApplied {};
+struct RoutesFailed {
+  std::string reason;
+};
 /// The weights that are set now, whoever has set them.
 struct WeightsSeen {
   Weights actual;
@@ -89,13 +94,18 @@ struct TasksFailed {
 
 using Input = std::variant<Started, Restarted, WeightsApplied, WeightsFailed, WeightsSeen,
                            WeightsUnseen, Metrics, MetricsFailed, Tick, Operator, NewerRevision,
-                           HookAnswered, TasksSeen, TasksFailed>;
+                           HookAnswered, TasksSeen, TasksFailed, RoutesApplied, RoutesFailed>;
 
 // --- what it wants done ----------------------------------------------------------------------
 
 /// Give the canary this share; answer with WeightsApplied or WeightsFailed. Safe to repeat.
 struct ChangeWeights {
   Percent canary;
+};
+/// Send requests that match to the canary and copies of others, none: no longer; answer with
+/// RoutesApplied or RoutesFailed. Safe to repeat.
+struct ChangeRoutes {
+  SideRoutes routes;
 };
 /// Answer with WeightsSeen or WeightsUnseen.
 struct ReadWeights {};
@@ -135,7 +145,7 @@ struct Finish {
 };
 
 using Action = std::variant<ChangeWeights, ReadWeights, ReadMetrics, WakeAt, CallHook, ReadTasks,
-                            ScaleTasks, SwapImage, Record, Finish>;
+                            ScaleTasks, SwapImage, Record, Finish, ChangeRoutes>;
 
 // --- what it remembers -----------------------------------------------------------------------
 
@@ -143,6 +153,7 @@ enum class Phase {
   Baseline,     ///< not started
   Scaling,      ///< tasks are waited for before a weight rises; analyses run
   Shifting,     ///< weights are being set
+  Routing,      ///< routes by header, cookie or segment, or a mirror, are set or taken away
   Baking,       ///< weights are set, analyses run
   Paused,       ///< waiting for an operator or a gate; analyses run
   Asking,       ///< hooks are being called
@@ -166,7 +177,7 @@ struct ShareSpan {
 
 /// Where to go on once all hooks of a stage have passed.
 struct AfterHooks {
-  enum class What { EnterStep, Shift, Promote, Finish };
+  enum class What { EnterStep, Shift, Promote, Finish, Route };
   What what = What::EnterStep;
   std::size_t step = 0;
   Percent target;
@@ -202,6 +213,15 @@ struct RolloutState {
   Weights weights;       ///< as last applied
   int attempts = 0;      ///< failures in a row of the present SetWeights
   TimePoint retry_at{};  ///< of the same
+  /// Of the routes by header, cookie or segment and the mirror: as last asked for, and whether they
+  /// are so.
+  SideRoutes routes;
+  bool routes_settled = true;
+  int route_attempts = 0;  ///< failures in a row of the present ChangeRoutes
+  TimePoint route_retry_at{};
+  /// Requests may have come to the canary by such routes from `routed_from` until `routed_until`.
+  TimePoint routed_from = kNever, routed_until{};
+  bool weights_back = false;  ///< of a roll-back whose routes are still to be taken away
   TimePoint started{};
   TimePoint told_since{};  ///< the same, but of the first of several that made room for newer ones
   TimePoint step_since{};  ///< when the present weight took effect

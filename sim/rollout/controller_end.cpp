@@ -33,6 +33,9 @@ void Decider::roll_back(Outcome goal, const std::string& reason) {
   s_.deadline = kNever;
   s_.hooks_left.clear();
   s_.asking_gate = false;
+  s_.weights_back = false;
+  // First, so that nobody is left at the canary; should it fail, the weights do not wait for it.
+  if (routed()) change_routes({});
   if (plan_.rollback.kind == RollbackKind::Stepwise) {
     step_down();
   } else {
@@ -46,6 +49,12 @@ void Decider::step_down() {
   const double now_percent = share_of(s_.weights, plan_.canary) * 100;
   s_.step_down_at = kNever;
   shift(Phase::RollingBack, Percent{std::max(0.0, now_percent - plan_.rollback.step.value)});
+}
+
+void Decider::end_roll_back() {
+  if (!s_.weights_back) return;
+  if (!routed()) return wind_up();
+  if (s_.route_attempts > 0) wake(s_.route_retry_at);
 }
 
 /// Weights and tasks are as they shall be.
@@ -115,6 +124,7 @@ void Decider::resume() {
   if (s_.resume_to == Phase::Shifting) return shift(Phase::Shifting, s_.target);
   if (s_.weights_disputed) actions_.push_back(ChangeWeights{s_.target});
   if (s_.resume_to == Phase::Scaling) return begin_work(s_.work);
+  if (!s_.routes_settled) return enter_step(s_.step);
   if (s_.resume_to == Phase::Asking) {
     if (s_.hooks_left.empty()) return hooks_done();
     enter(Phase::Asking);
@@ -146,6 +156,7 @@ void Decider::on(const Operator& spoken) {
   s_.asking_gate = false;
   switch (spoken.command) {
     case Command::Pause: {
+      // A change of routes is found by its not being settled.
       const Phase back =
           s_.phase == Phase::Shifting || s_.phase == Phase::Asking ? s_.phase : back_from_pause();
       return pause(spoken.reason.empty() ? "paused by an operator" : spoken.reason, back);

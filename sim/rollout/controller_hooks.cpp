@@ -28,6 +28,8 @@ void Decider::hooks_done() {
       return enter_step(after.step);
     case AfterHooks::What::Shift:
       return give(Phase::Shifting, after.target);
+    case AfterHooks::What::Route:
+      return route();
     case AfterHooks::What::Promote:
       return promote();
     case AfterHooks::What::Finish:

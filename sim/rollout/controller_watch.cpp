@@ -48,7 +48,10 @@ void Decider::count(const MetricsWindow& window) {
   if (window.to > s_.step_since) s_.step_canary_requests += window.canary.requests;
   const double share = share_during(window.from, window.to);
   // After a lowered weight the present share is less than the largest that was possible.
-  const bool settled = share <= s_.shares.back().share;
+  // Nor do weights say how many requests were routed by what they carry: what was counted does.
+  // Nor where users keep the version they met: the share lags behind the weights.
+  const bool settled =
+      share <= s_.shares.back().share && !was_routed(window.from, window.to) && !plan_.affinity;
   for (Analysis& analysis : s_.analyses) analysis.add(window, share, settled);
   for (AlarmRun& alarm : s_.alarms) alarm.add(window);
   Duration back = longest_window(plan_.checks);
@@ -201,7 +204,8 @@ void Decider::end_bake_if_due(TimePoint next_metrics) {
     return done ? look_at_weights(RolloutState::Looking::StepEnd) : watch(next_metrics);
   }
   if (now_ < s_.deadline || step_is_held()) return watch(next_metrics);
-  if (s_.step_canary_requests > 0 || s_.target.value <= 0 || plan_.analyses.empty()) {
+  const bool gets_none = s_.target.value <= 0 && s_.routes.none();
+  if (s_.step_canary_requests > 0 || gets_none || plan_.analyses.empty()) {
     return look_at_weights(RolloutState::Looking::StepEnd);
   }
   if (!s_.holding) {
@@ -255,6 +259,12 @@ void Decider::watch(TimePoint next_metrics) {
 void Decider::wake(TimePoint at) {
   at = std::min(at, std::max(s_.shrink_at, now_));
   if (is_running()) at = std::min(at, std::max(s_.rollout_deadline, now_));
+  // A wake takes the place of an earlier one, so it is the soonest of all that wait.
+  if (routes_wait()) {
+    at = std::min(at, std::max(s_.route_retry_at, now_));
+    if (s_.attempts > 0) at = std::min(at, std::max(s_.retry_at, now_));
+    if (s_.phase == Phase::RollingBack) at = std::min(at, std::max(s_.step_down_at, now_));
+  }
   actions_.push_back(WakeAt{at});
 }
 

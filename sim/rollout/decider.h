@@ -2,6 +2,7 @@
 //   controller.cpp        beginning, steps, weights          controller_watch.cpp  metrics, tests
 //   controller_hooks.cpp  hooks, gates                       controller_end.cpp    ends, operators
 //   controller_tasks.cpp  tasks before and after weights
+//   controller_routes.cpp routes by header, cookie, segment
 #pragma once
 
 #include <string>
@@ -35,6 +36,8 @@ class Decider {
   void on(const HookAnswered& answered);
   void on(const TasksSeen& seen);
   void on(const TasksFailed& failed);
+  void on(const RoutesApplied&);
+  void on(const RoutesFailed& failed);
 
  private:
   using Fields = std::vector<std::pair<std::string, Value>>;
@@ -62,6 +65,24 @@ class Decider {
   void look_at_weights(RolloutState::Looking looking);
   void weights_looked_at();
   void weights_are_set();
+  /// Tests and checks that look at a step begin anew.
+  void begin_step();
+  /// What was set acts from now on; `changed` is noted with what comes next.
+  void go_on_after(std::string name, Fields changed);
+
+  // Routes by header, cookie or segment (controller_routes.cpp).
+  void route();
+  void change_routes(SideRoutes routes);
+  void take_routes_away();
+  void retry_routes();
+  /// Whether a change of routes has failed and is to be tried again.
+  bool routes_wait() const {
+    return !s_.routes_settled && s_.route_attempts > 0 && s_.phase != Phase::Paused;
+  }
+  bool routed() const { return !s_.routes.none() || !s_.routes_settled; }
+  bool was_routed(TimePoint from, TimePoint to) const {
+    return s_.routed_from < to && s_.routed_until > from;
+  }
 
   // Watching.
   void count(const MetricsWindow& window);
@@ -127,6 +148,7 @@ class Decider {
   void roll_back(Outcome goal, const std::string& reason);
   void end();
   void step_down();
+  void end_roll_back();
   void finish(Outcome outcome, const std::string& reason);
   bool is_running() const { return !is_over(s_.phase) && s_.phase != Phase::RollingBack; }
 

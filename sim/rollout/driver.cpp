@@ -1,10 +1,33 @@
 #include "sim/rollout/driver.h"
 
+#include <algorithm>
 #include <deque>
 
 #include "sim/rollout/analysis/analysis.h"
 
 namespace coalmine::rollout {
+
+Status TrafficAdapter::set_matches(const std::vector<RouteMatch>& any_of) {
+  return check_matches(any_of);
+}
+
+Status TrafficAdapter::check_matches(const std::vector<RouteMatch>& any_of) const {
+  if (any_of.empty()) return {};
+  return error("{} cannot tell requests by header, cookie or segment", describe());
+}
+
+Status TrafficAdapter::set_mirror(Percent share) {
+  return check_mirror(share);
+}
+
+Status TrafficAdapter::check_mirror(Percent share) const {
+  if (share.value <= 0) return {};
+  return error(
+      "{} cannot copy requests to the canary: neither App Mesh nor a load balancer mirrors, as "
+      "Istio does",
+      describe());
+}
+
 namespace {
 
 /// A write-ahead loop: an input is journaled before it is acted on, and made durable before
@@ -76,6 +99,14 @@ class Driver {
       } else {
         inputs.push_back(WeightsFailed{set.error().message});
       }
+    } else if (const auto* routes = std::get_if<ChangeRoutes>(&action)) {
+      TRY_STATUS(make_durable());
+      const Status set = set_routes(routes->routes);
+      if (set) {
+        inputs.push_back(RoutesApplied{});
+      } else {
+        inputs.push_back(RoutesFailed{set.error().message});
+      }
     } else if (std::holds_alternative<ReadWeights>(action)) {
       auto seen = world_.traffic.current_weights();
       if (seen) {
@@ -118,6 +149,18 @@ class Driver {
     return TasksFailed{tasks.error().message};
   }
 
+  /// Only what the plan has: a mirror needs no call about matches.
+  Status set_routes(const SideRoutes& routes) {
+    const auto has = [this]<typename StepType>(const StepType&) {
+      return std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) {
+        return std::holds_alternative<StepType>(step.what);
+      });
+    };
+    if (has(RouteMatching{})) TRY_STATUS(world_.traffic.set_matches(routes.matches));
+    if (has(Mirror{})) TRY_STATUS(world_.traffic.set_mirror(routes.mirror));
+    return {};
+  }
+
   /// A line is only made where somebody keeps it: of thousands of seeds nobody does.
   template <typename MakeLine>
   Status note(MakeLine make_line) {
@@ -140,13 +183,19 @@ class Driver {
 
 std::vector<Error> check_weights(const Plan& plan, const TrafficAdapter& traffic) {
   std::vector<Error> errors;
+  const auto note = [&errors](const Step& step, const auto& expressed) {
+    if (expressed) return;
+    Error found = expressed.error();
+    if (!found.place && step.place != Place{}) found.place = step.place;
+    errors.push_back(std::move(found));
+  };
   for (const Step& step : plan.steps) {
-    const auto* weight = std::get_if<SetWeight>(&step.what);
-    if (weight == nullptr) continue;
-    if (const auto set = traffic.weights_for(weight->canary); !set) {
-      Error found = set.error();
-      if (!found.place && step.place != Place{}) found.place = step.place;
-      errors.push_back(std::move(found));
+    if (const auto* weight = std::get_if<SetWeight>(&step.what)) {
+      note(step, traffic.weights_for(weight->canary));
+    } else if (const auto* route = std::get_if<RouteMatching>(&step.what)) {
+      note(step, traffic.check_matches(route->any_of));
+    } else if (const auto* mirror = std::get_if<Mirror>(&step.what)) {
+      note(step, traffic.check_mirror(mirror->share));
     }
   }
   return errors;

@@ -21,6 +21,16 @@ class TrafficAdapter {
   virtual Result<Weights> current_weights() = 0;
   /// Sets and returns them. Safe to repeat.
   virtual Result<Weights> set_weights(Percent canary) = 0;
+  /// From now on requests that match go to the canary whatever the weights say; none: no requests
+  /// do. Takes the place of what was set before. Safe to repeat.
+  virtual Status set_matches(const std::vector<RouteMatch>& any_of);
+  /// Error: such matches cannot be expressed. Sets nothing.
+  virtual Status check_matches(const std::vector<RouteMatch>& any_of) const;
+  /// From now on this share of stable's requests is copied to the canary, whose answers are thrown
+  /// away; 0: none. Safe to repeat.
+  virtual Status set_mirror(Percent share);
+  /// Error: it cannot be done here. Sets nothing.
+  virtual Status check_mirror(Percent share) const;
   /// "App Mesh route coalmine/app-router/app-route"
   virtual std::string describe() const = 0;
 };
@@ -100,7 +110,8 @@ Result<RolloutEnd> run_rollout_anew(const Plan& plan, RolloutState superseded, R
 /// Goes on from a journal's state; the sink must append to that journal.
 Result<RolloutEnd> resume_rollout(const Plan& plan, RolloutState state, RolloutWorld& world);
 
-/// All weights that the plan will set, checked against the adapter: its errors with their places.
+/// All weights and routes that the plan will set, checked against the adapter: its errors with
+/// their places.
 std::vector<Error> check_weights(const Plan& plan, const TrafficAdapter& traffic);
 
 }  // namespace coalmine::rollout

@@ -72,6 +72,13 @@ std::string render(const Event& event, TimePoint start) {
     return line("weights", fmt::format("not set (attempt {}): {}", event.number("attempt"),
                                        event.text("reason")));
   }
+  if (event.name == "routes.changed") {
+    return line("routes", fmt::format("{:<14} {}", event.text("routes"), event.text("note")));
+  }
+  if (event.name == "routes.failed") {
+    return line("routes", fmt::format("not set (attempt {}): {}", event.number("attempt"),
+                                      event.text("reason")));
+  }
   if (event.name == "weights.unseen") {
     return line("weights", "cannot be read: " + event.text("reason"));
   }

@@ -143,6 +143,12 @@ struct InputWriter {
     json["reason"] = x.reason;
     return json;
   }
+  Json operator()(const RoutesApplied&) const { return with_time(t, "routes-applied"); }
+  Json operator()(const RoutesFailed& x) const {
+    Json json = with_time(t, "routes-failed");
+    json["reason"] = x.reason;
+    return json;
+  }
   Json operator()(const WeightsSeen& x) const {
     Json json = with_time(t, "weights-seen");
     json["weights"] = x.actual;
@@ -215,6 +221,8 @@ Result<Input> input_from_json(const Json& json) {
   if (kind == "tasks-failed") return TasksFailed{get_string(json, "reason")};
   if (kind == "weights-applied") return WeightsApplied{weights_from_json(json)};
   if (kind == "weights-failed") return WeightsFailed{get_string(json, "reason")};
+  if (kind == "routes-applied") return RoutesApplied{};
+  if (kind == "routes-failed") return RoutesFailed{get_string(json, "reason")};
   if (kind == "weights-seen") return WeightsSeen{weights_from_json(json)};
   if (kind == "weights-unseen") return WeightsUnseen{get_string(json, "reason")};
   if (kind == "tick") return Tick{};

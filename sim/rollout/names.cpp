@@ -24,6 +24,8 @@ std::string_view to_string(Phase phase) {
       return "baseline";
     case Phase::Shifting:
       return "shifting";
+    case Phase::Routing:
+      return "routing";
     case Phase::Baking:
       return "baking";
     case Phase::Paused:

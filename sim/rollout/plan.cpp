@@ -69,13 +69,21 @@ class Checker {
       if (bake->length <= Duration{}) {
         add(step.place, "bake is {}, allowed is more than 0s", to_string(bake->length));
       }
-      if (!weight_) add(step.place, "a bake before any weight: set a weight first");
+      if (!weight_ && !routed_ && !mirrored_)
+        add(step.place, "a bake before any weight: set a weight first");
       see_canary();
     } else if (const auto* pause = std::get_if<Pause>(&step.what)) {
       if (pause->timeout && *pause->timeout <= Duration{}) {
         add(step.place, "pause timeout is {}, allowed is more than 0s", to_string(*pause->timeout));
       }
       see_canary();
+    } else if (const auto* route = std::get_if<RouteMatching>(&step.what)) {
+      routed_ = !route->any_of.empty();
+    } else if (const auto* mirror = std::get_if<Mirror>(&step.what)) {
+      if (!(mirror->share.value >= 0 && mirror->share.value <= 100)) {
+        add(step.place, "mirror is {}%, allowed is 0% to 100%", mirror->share.value);
+      }
+      mirrored_ = mirror->share.value > 0;
     } else if (const auto* examine = std::get_if<Examine>(&step.what)) {
       check_examine(step, *examine);
     } else if (const auto* scale = std::get_if<ScaleCanary>(&step.what)) {
@@ -105,6 +113,10 @@ class Checker {
   }
 
   void see_canary() {
+    if (routed_ || mirrored_) {
+      view_.sees_canary = view_.compares = true;
+      view_.highest_weight = 100;  // who carries the marks nobody knows here
+    }
     if (!weight_ || *weight_ <= 0) return;
     view_.sees_canary = true;
     if (*weight_ >= 100) return;
@@ -115,6 +127,8 @@ class Checker {
   const Plan& plan_;
   std::vector<Error> errors_;
   std::optional<double> weight_;
+  bool routed_ = false;    ///< some requests go to the canary whatever the weights say
+  bool mirrored_ = false;  ///< and copies of others
   PlanView view_;
 };
 

@@ -73,8 +73,12 @@ struct RouteMatch {
   enum class By { Header, Cookie, Segment };
   By by = By::Header;
   std::string name;   ///< of the header or cookie; a segment of the traffic
-  std::string value;  ///< exact; a regular expression with `regex`
+  std::string value;  ///< exact; a regular expression with `regex`; empty: any
   bool regex = false;
+  /// What tells a segment's requests from others, filled in by who knows the traffic: the beginning
+  /// of their path and a header "NAME:VALUE", each if not empty.
+  std::string path = {}, header = {};
+  bool operator==(const RouteMatch&) const = default;
 };
 struct RouteMatching {
   std::vector<RouteMatch> any_of;  ///< empty: such routes are taken away again
@@ -82,6 +86,12 @@ struct RouteMatching {
 /// Copy this share of stable's requests to the canary and throw its answers away; 0: stop it.
 struct Mirror {
   Percent share;
+};
+/// What brings requests to the canary beside the weights.
+struct SideRoutes {
+  std::vector<RouteMatch> matches;
+  Percent mirror;
+  bool none() const { return matches.empty() && mirror.value <= 0; }
 };
 /// Tasks of the canary, until another such step. More are waited for; fewer go at once. A
 /// promotion gives it at least as many as stable has, a roll-back as many as it had at the start.
@@ -159,9 +169,10 @@ struct Hook {
   Place place;
 };
 
-/// Users keep the version they met first.
+/// Users keep the version they met first, and after the end of the rollout too: a roll-back does
+/// not move who has met the canary, a promotion not who has met stable.
 struct SessionAffinity {
-  std::string cookie;
+  std::string cookie = "AWSALBTG";  ///< a load balancer has no other name for it
   Duration lasts = std::chrono::hours{24};
   Place place;
 };

@@ -292,6 +292,8 @@ struct StepWriter {
                                {"name", match.name},
                                {"value", match.value},
                                {"regex", match.regex}});
+      if (!match.path.empty()) json["route"].back()["path"] = match.path;
+      if (!match.header.empty()) json["route"].back()["header"] = match.header;
     }
     return json;
   }
@@ -312,6 +314,8 @@ Result<RouteMatch> match_from_json(const Json& json) {
   match.name = get_string(json, "name");
   match.value = get_string(json, "value");
   match.regex = get_bool(json, "regex");
+  match.path = get_string(json, "path");
+  match.header = get_string(json, "header");
   return match;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "sim/rollout/matches.h"
+
 namespace coalmine::rollout {
 namespace {
 
@@ -286,28 +288,61 @@ std::vector<Error> check_doubts(const Plan& plan) {
 
 // --- what no world plays -----------------------------------------------------------------------
 
+namespace {
+
+/// TargetGroupStickinessConfig's DurationSeconds (elasticloadbalancingv2 2015-12-01 model).
+constexpr Duration kShortestStickiness = seconds{1},
+                   kLongestStickiness = std::chrono::hours{24 * 7};
+
+/// A step that brings requests to a canary which may have no task; null: none does.
+const Step* needs_tasks_beside_weights(const Plan& plan) {
+  bool follows = plan.capacity == CanaryCapacity::FollowWeight;
+  double weight = 0;
+  for (const Step& step : plan.steps) {
+    if (const auto* scale = std::get_if<ScaleCanary>(&step.what)) {
+      follows = scale->how == ScaleCanary::How::FollowWeight;
+    }
+    const auto* route = std::get_if<RouteMatching>(&step.what);
+    const auto* mirror = std::get_if<Mirror>(&step.what);
+    const bool beside = (route != nullptr && !route->any_of.empty()) ||
+                        (mirror != nullptr && mirror->share.value > 0);
+    if (const auto* set = std::get_if<SetWeight>(&step.what)) weight = set->canary.value;
+    if (follows && weight <= 0 && beside) return &step;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 std::vector<Error> check_playable(const Plan& plan) {
   std::vector<Error> errors;
   for (const Step& step : plan.steps) {
-    if (std::holds_alternative<RouteMatching>(step.what)) {
-      add(errors, step.place,
-          "routing by header, cookie or segment cannot be played yet: modelled requests carry no "
-          "such marks, so it would judge nobody");
-    } else if (std::holds_alternative<Mirror>(step.what)) {
-      add(errors, step.place,
-          "mirroring cannot be played yet: no world copies requests to the canary");
+    if (const auto* route = std::get_if<RouteMatching>(&step.what)) {
+      if (const auto said = conditions_of(route->any_of, plan.traffic); !said) {
+        add(errors, step.place, "{}", said.error().message);
+      }
     } else if (std::holds_alternative<Experiment>(step.what)) {
       add(errors, step.place,
           "an experiment cannot be played yet: no world starts a fresh copy of the stable version");
     }
   }
-  if (plan.affinity) {
-    add(errors, plan.affinity->place,
-        "session affinity cannot be played yet: every modelled request draws anew");
+  if (const Step* beside = needs_tasks_beside_weights(plan); beside != nullptr) {
+    add(errors, beside->place,
+        "tasks that follow the weight are none at 0%, and these requests come whatever the weight "
+        "is: give the canary tasks by number or percent");
   }
-  if (plan.load) {
-    add(errors, plan.load->place,
-        "load of the rollout's own cannot be played yet; raise given.traffic.rate instead");
+  if (plan.affinity && plan.traffic == TrafficApi::AppMesh) {
+    add(errors, plan.affinity->place,
+        "App Mesh has no session affinity: every request draws anew. A load balancer has, by its "
+        "target groups' cookie: traffic: alb");
+  } else if (plan.affinity) {
+    const Duration lasts = plan.affinity->lasts;
+    if (lasts < kShortestStickiness || lasts > kLongestStickiness ||
+        lasts % seconds{1} != Duration{}) {
+      add(errors, plan.affinity->place,
+          "users keep their version for {}; a load balancer's cookie lasts whole seconds, up to {}",
+          coalmine::to_string(lasts), coalmine::to_string(kLongestStickiness));
+    }
   }
   return errors;
 }

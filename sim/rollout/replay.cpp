@@ -26,6 +26,8 @@ std::string_view name_of(const Input& input) {
     std::string_view operator()(const HookAnswered&) const { return "hook-answered"; }
     std::string_view operator()(const TasksSeen&) const { return "tasks-seen"; }
     std::string_view operator()(const TasksFailed&) const { return "tasks-failed"; }
+    std::string_view operator()(const RoutesApplied&) const { return "routes-applied"; }
+    std::string_view operator()(const RoutesFailed&) const { return "routes-failed"; }
   };
   return std::visit(Names{}, input);
 }
@@ -43,6 +45,10 @@ bool answers(const Input& input, const Action& asked) {
     return std::holds_alternative<WeightsApplied>(input) ||
            std::holds_alternative<WeightsFailed>(input);
   }
+  if (std::holds_alternative<ChangeRoutes>(asked)) {
+    return std::holds_alternative<RoutesApplied>(input) ||
+           std::holds_alternative<RoutesFailed>(input);
+  }
   if (std::holds_alternative<ReadWeights>(asked)) {
     return std::holds_alternative<WeightsSeen>(input) ||
            std::holds_alternative<WeightsUnseen>(input);
@@ -58,6 +64,7 @@ std::string asked_for(const Action& asked) {
   if (const auto* change = std::get_if<ChangeWeights>(&asked)) {
     return fmt::format("the canary to get {}", coalmine::to_string(change->canary));
   }
+  if (std::holds_alternative<ChangeRoutes>(asked)) return "routes to be changed";
   if (std::holds_alternative<ReadWeights>(asked)) return "the weights that are set";
   if (std::holds_alternative<ReadMetrics>(asked)) return "metrics";
   if (concerns_tasks(asked)) return "tasks";

@@ -1,3 +1,4 @@
+#include "sim/engine/world/route_matches.h"
 #include "sim/scenario/plan_course.h"
 #include "sim/scenario/plan_source.h"
 #include "sim/scenario/tables.h"
@@ -135,6 +136,15 @@ void check_rollout_names(const Context& context, bool complete) {
     }
   }
   const YamlNode* plan = child(rollout, "plan");
+  for (std::size_t i = 0; plan != nullptr && i < plan->items.size(); ++i) {
+    const YamlNode* routes = child(&plan->items[i], "route");
+    for (std::size_t k = 0; routes != nullptr && k < routes->items.size(); ++k) {
+      if (const YamlNode* segment = child(&routes->items[k], "segment")) {
+        // At the step's place, where check_playable() says what else is wrong with it.
+        context.want_segment(context.reader.place(plan->items[i]), segment->text);
+      }
+    }
+  }
   if (complete || plan == nullptr) return;
   for (const YamlNode& step : plan->items) {
     if (const YamlNode* promoted = child(&step, "promote")) {
@@ -176,6 +186,9 @@ void check_rollout(const Context& context) {
   std::vector<Error> found = rollout::check(plan);
   for (const Error& problem : rollout::check_playable(plan)) found.push_back(problem);
   for (const Error& problem : unanswered_hooks(context.scenario.spec, plan)) {
+    found.push_back(problem);
+  }
+  for (const Error& problem : world::untravelled_routes(context.scenario.spec, plan)) {
     found.push_back(problem);
   }
   for (const Error& problem : found) {

@@ -223,7 +223,9 @@ class Doubter {
     }
     if (!canary) return;
     for (const Stay& stay : course_.stays) {
-      const double gets = highest_rate(stay.begin, stay.end) * stay.share;
+      const double users = highest_rate(stay.begin, stay.end);
+      const double gets =
+          users * (stay.share + (1 - stay.share) * stay.mirrored) + stay.own_per_s * stay.own_share;
       tasks = tasks_at(stay.step, stay.share, version.tasks);
       if (gets <= takes()) continue;
       return tell(place, gets, fmt::format("at {:.4g}%", stay.share * 100));

@@ -26,7 +26,9 @@ Rule<world::Segment> segment_rule() {
   return ObjectRule<world::Segment>("a part of the traffic with a path of its own")
       .required("name", name_rule("name of the segment"), &world::Segment::name)
       .optional("path", path_rule("path of its requests; default /"), &world::Segment::path)
-      .optional("header", header_rule("header that its requests carry; default: none"),
+      .optional("header",
+                header_rule(
+                    "header that its requests carry, a cookie as Cookie:NAME=VALUE; default: none"),
                 &world::Segment::header)
       .required("share", percent_rule("share of all requests", 0, 100), &world::Segment::share)
       .then([](const YamlNode& node, Reader& reader, world::Segment& segment) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/engine/world/rate_curve.h"
+#include "sim/engine/world/route_matches.h"
 #include "sim/rollout/analysis/analysis.h"
 #include "sim/rollout/plan_parts.h"
 
@@ -72,17 +73,38 @@ PlanCourse plan_course(const world::Spec& spec) {
     return speaks != nullptr && (speaks->command == world::OperatorCommand::Promote ||
                                  speaks->command == world::OperatorCommand::Abort);
   });
-  double share = 0;
+  double share = 0, weighted = 0, matched = 0, own_share = 0, mirrored = 0;
+  bool begun = false;
+  const auto share_out = [&] {
+    share = weighted * (1 - matched) + matched;
+    if (own_share < 1) own_share = weighted;
+    begun |= share > 0 || own_share > 0;
+  };
   for (std::size_t i = 0; i < spec.plan.steps.size() && !course.stuck_at; ++i) {
     const rollout::Step& step = spec.plan.steps[i];
     if (const auto* weight = std::get_if<rollout::SetWeight>(&step.what)) {
-      share = weight->canary.share();
+      weighted = weight->canary.share();
+      share_out();
+      continue;
+    }
+    if (const auto* mirror = std::get_if<rollout::Mirror>(&step.what)) {
+      mirrored = mirror->share.share();
+      continue;
+    }
+    if (const auto* route = std::get_if<rollout::RouteMatching>(&step.what)) {
+      matched = world::matched_share(spec, route->any_of);
+      own_share = world::matches_own_load(route->any_of, spec.plan.traffic) ? 1 : weighted;
+      share_out();
       continue;
     }
     const Length length = length_of(spec, step, course.length);
     if (!length.goes_on) course.stuck_at = i;
     const Duration end = course.length + length.length;
-    if (end > course.length) course.stays.push_back({i, course.length, end, share});
+    const double own = begun && spec.plan.load ? spec.plan.load->rate.per_s : 0;
+    if (end > course.length) {
+      course.stays.push_back(
+          {i, course.length, end, share, own, own > 0 ? own_share : 0, mirrored});
+    }
     course.length = end;
   }
   return course;
@@ -91,7 +113,11 @@ PlanCourse plan_course(const world::Spec& spec) {
 double expected_canary_requests(const world::Spec& spec, const PlanCourse& course) {
   const world::RateCurve curve(spec.traffic);
   double sum = 0;
-  for (const Stay& stay : course.stays) sum += curve.expected(stay.begin, stay.end) * stay.share;
+  for (const Stay& stay : course.stays) {
+    const double users = curve.expected(stay.begin, stay.end);
+    sum += users * (stay.share + (1 - stay.share) * stay.mirrored) +
+           stay.own_per_s * to_seconds(stay.end - stay.begin) * stay.own_share;
+  }
   return sum;
 }
 
@@ -112,15 +138,18 @@ bool convicts_the_worst(const world::Spec& spec, const PlanCourse& course,
     for (Duration t = stay.begin; t < stay.end; t += window) {
       const Duration until = std::min(stay.end, t + window);
       const double n = curve.expected(t, until);
-      rollout::MetricsWindow seen{kVirtualEpoch + t, kVirtualEpoch + until,
-                                  counts_of(stable.add(n * (1 - share)), false, limits),
-                                  counts_of(canary.add(n * share), !segment, limits)};
+      const double own = stay.own_per_s * to_seconds(until - t), own_share = stay.own_share;
+      rollout::MetricsWindow seen{
+          kVirtualEpoch + t, kVirtualEpoch + until,
+          counts_of(stable.add(n * (1 - share) + own * (1 - own_share)), false, limits),
+          counts_of(canary.add(n * (share + (1 - share) * stay.mirrored) + own * own_share),
+                    !segment, limits)};
       if (segment) {
         seen.segments.push_back({spec.traffic.segments[*segment].name,
                                  counts_of(stable_part.add(n * (1 - share) * part), false, limits),
                                  counts_of(canary_part.add(n * share * part), true, limits)});
       }
-      test.add(seen, share);
+      test.add(seen, share, stay.mirrored == 0 && (share == own_share || own == 0));
       if (test.verdict() == rollout::Verdict::Fail) return true;
     }
   }

@@ -12,6 +12,10 @@ struct Stay {
   std::size_t step = 0;  ///< of the plan
   Duration begin{}, end{};
   double share = 0;  ///< the canary's, 0 to 1
+  /// Requests of the plan's own load that come meanwhile, by the second, and the canary's share of
+  /// them.
+  double own_per_s = 0, own_share = 0;
+  double mirrored = 0;  ///< share of stable's requests of which the canary gets a copy
 };
 
 /// When the plan is where at the earliest.
@@ -26,7 +30,8 @@ struct PlanCourse {
 };
 PlanCourse plan_course(const world::Spec& spec);
 
-/// Requests to the canary that are expected on that course at weights above 0%.
+/// Requests to the canary that are expected on that course at weights above 0%, the plan's own load
+/// among them.
 double expected_canary_requests(const world::Spec& spec, const PlanCourse& course);
 
 /// What the test makes of a canary that fails and is slow always, while stable never is: the least

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "sim/engine/world/route_matches.h"
 #include "sim/rollout/importers/importers.h"
 #include "sim/scenario/plan_text.h"
 #include "sim/scenario/tables.h"
@@ -179,8 +180,10 @@ PlanUse use_plan(Scenario& scenario, const PlanChoice& choice) {
   }
   guess_alarms(plan, use.warnings);
   HookAnswers hooks = guess_answers(spec.hooks, plan, use.warnings);
+  world::fill_in_segments(spec.traffic, plan);
   use.problems = rollout::check(plan);
   for (const Error& found : rollout::check_playable(plan)) use.problems.push_back(found);
+  for (const Error& found : world::untravelled_routes(spec, plan)) use.problems.push_back(found);
   for (const rollout::AnalysisSpec& analysis : plan.analyses) {
     for (const std::string& name : analysis.segments) {
       if (world::segment_index(spec, name)) continue;

@@ -123,6 +123,7 @@ Json metrics_json(const Scenario& scenario, const Record& record) {
                                       {"p50_s", to_seconds(version.latency.quantile(0.5))},
                                       {"p99_s", to_seconds(version.latency.quantile(0.99))}};
     if (version.retries > 0) json["versions"][version.name]["retries"] = version.retries;
+    if (version.beside > 0) json["versions"][version.name]["own_requests"] = version.beside;
     for (std::size_t i = 0; i < version.segments.size(); ++i) {
       json["versions"][version.name]["segments"][scenario.spec.traffic.segments[i].name] = {
           {"requests", version.segments[i].requests}, {"failed", version.segments[i].failed}};
@@ -226,6 +227,17 @@ std::string retry_lines(const Record& record) {
   return text;
 }
 
+/// The rollout's own load and copies; empty without any.
+std::string own_lines(const Record& record) {
+  std::string text;
+  for (const world::VersionRecord& version : record.versions) {
+    if (version.beside == 0) continue;
+    text += fmt::format("  {:<8}  {}: {} requests that no user waited for\n",
+                        text.empty() ? "own" : "", version.name, thousands(version.beside));
+  }
+  return text;
+}
+
 std::size_t count_passed(const std::vector<RunResult>& results) {
   return static_cast<std::size_t>(
       std::count_if(results.begin(), results.end(), [](const RunResult& r) { return r.passed(); }));
@@ -280,6 +292,7 @@ std::string render_checks(const RunResult& result, bool color) {
   if (result.fault) text += "  " + to_string(*result.fault) + "\n";
   if (result.record) text += segment_lines(*result.scenario, *result.record);
   if (result.record) text += retry_lines(*result.record);
+  if (result.record) text += own_lines(*result.record);
   if (result.record && !result.record->fidelity_reason.empty()) {
     text += fmt::format("  fidelity  {}: {}\n", result.record->fidelity,
                         result.record->fidelity_reason);

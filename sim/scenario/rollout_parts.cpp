@@ -420,9 +420,15 @@ Rule<rollout::Deadline> deadline_rule() {
 
 Rule<rollout::SessionAffinity> affinity_rule() {
   using rollout::SessionAffinity;
-  return ObjectRule<SessionAffinity>("users keep the version they met first")
-      .required("cookie", name_rule("that remembers it"), &SessionAffinity::cookie)
-      .optional("lasts", duration_rule("so long; default 1d", seconds{1}, kMaxLimit),
+  return ObjectRule<SessionAffinity>(
+             "users keep the version they met first, whatever the weights say later; with traffic "
+             "alb: its target groups' stickiness")
+      .optional("cookie", name_rule("that remembers it; a load balancer calls it AWSALBTG always"),
+                &SessionAffinity::cookie)
+      .optional("lasts",
+                duration_rule("so long, from the request on that met it; default 1d, a load "
+                              "balancer's longest is 7d",
+                              seconds{1}, kMaxLimit),
                 &SessionAffinity::lasts)
       .then([](const YamlNode& node, Reader& reader, SessionAffinity& affinity) {
         affinity.place = reader.place(node);
@@ -462,8 +468,9 @@ void add_parts(ObjectRule<Rollout>& object) {
                 &Rollout::on_newer)
       .optional("session-affinity", affinity_rule(), &Rollout::affinity)
       .optional("load",
-                rate_rule("requests of the rollout's own, so that there is something to "
-                          "judge",
+                rate_rule("requests of the rollout's own, so that there is something to judge: to "
+                          "/, with the header X-Coalmine-Load: 1, from the canary's first share "
+                          "until the end. Metrics count them, users and blast radius do not",
                           0, kMaxRatePerS),
                 &Rollout::load)
       .optional("canary-tasks",

@@ -121,12 +121,23 @@ Rule<rollout::RouteMatch> match_rule() {
           .optional("header", text_rule("by a header"), &MatchDraft::header)
           .optional("cookie", text_rule("by a cookie"), &MatchDraft::cookie)
           .optional("segment", name_rule("by a segment of the traffic"), &MatchDraft::segment)
-          .optional("value", text_rule("its exact value"), &MatchDraft::value)
+          .optional("value", text_rule("its exact value; default: any"), &MatchDraft::value)
           .optional("regex", text_rule("or a regular expression for it"), &MatchDraft::regex)
           .exactly_one_of({"header", "cookie", "segment"})
+          .then([](const YamlNode& node, Reader& reader, MatchDraft& d) {
+            if (d.value && d.regex) {
+              return reader.problem(node, "\"value\" and \"regex\" both say the value; give one");
+            }
+            if (d.segment && (d.value || d.regex)) {
+              return reader.problem(node, "a segment has no value; a header or a cookie has");
+            }
+            return true;
+          })
           .rule();
   return converted<rollout::RouteMatch>(std::move(draft), to_match);
 }
+
+// --- what no world plays yet -------------------------------------------------------------------
 
 struct ScaleDraft {
   std::optional<std::int64_t> tasks;
@@ -226,12 +237,17 @@ Rule<Steps> entry_rule() {
           .optional("linear", linear_rule(), &StepChoice::linear)
           .optional("canary", canary_rule(), &StepChoice::canary)
           .optional("weights", list_of_weights_rule(), &StepChoice::weights)
-          .optional("route",
-                    list_rule("routes by marks of a request; an empty list takes them away",
-                              match_rule(), 0, 20),
-                    &StepChoice::route)
+          .optional(
+              "route",
+              list_rule("requests with such a mark go to the canary whatever the weights say; "
+                        "an empty list ends it",
+                        match_rule(), 0, 20),
+              &StepChoice::route)
           .optional("mirror",
-                    percent_rule("copies this share of stable's requests to the canary", 0, 100),
+                    percent_rule("copies this share of stable's requests to the canary and throws "
+                                 "its answers away; 0% ends it. In virtual time only, for a mesh "
+                                 "that mirrors, as Istio does",
+                                 0, 100),
                     &StepChoice::mirror)
           .optional("scale-canary", scale_rule(), &StepChoice::scale)
           .optional("experiment", experiment_rule(), &StepChoice::experiment)

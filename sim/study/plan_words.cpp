@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "sim/rollout/matches.h"
+
 namespace coalmine::study {
 namespace {
 
@@ -158,6 +160,11 @@ std::string describe_steps(const rollout::Plan& plan) {
       text += next() + to_string(weight->canary);
     } else if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) {
       text += (text.empty() ? "bake " : " ") + to_string(bake->length);
+    } else if (const auto* route = std::get_if<rollout::RouteMatching>(&step.what)) {
+      text += fmt::format("{}route {}", next(),
+                          route->any_of.empty() ? "none" : rollout::describe(route->any_of));
+    } else if (const auto* mirror = std::get_if<rollout::Mirror>(&step.what)) {
+      text += fmt::format("{}mirror {}", next(), to_string(mirror->share));
     } else if (std::holds_alternative<rollout::Pause>(step.what)) {
       text += next() + std::string("pause");
     } else if (const auto* scale = std::get_if<rollout::ScaleCanary>(&step.what)) {

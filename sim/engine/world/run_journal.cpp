@@ -57,6 +57,7 @@ Json version_json(const VersionRecord& version) {
                {"users", version.users},      {"retries", version.retries},
                {"endings", Json::object()},   {"segments", tallies_json(version.segments)},
                {"latency_us", Json::array()}, {"latency_max_ns", version.latency.max().count()}};
+  if (version.beside > 0) json["beside"] = version.beside;
   for (std::size_t e = 0; e < kEndings; ++e) {
     if (version.endings[e] == 0) continue;
     json["endings"][std::string(to_string(static_cast<Ending>(e)))] = version.endings[e];
@@ -73,6 +74,7 @@ std::optional<VersionRecord> version_from(const Json& json) {
   version.requests = count_at(json, "requests");
   version.users = count_at(json, "users");
   version.retries = count_at(json, "retries");
+  version.beside = count_at(json, "beside");
   for (std::size_t e = 0; e < kEndings; ++e) {
     if (const Json* endings = find(json, "endings")) {
       version.endings[e] = count_at(*endings, to_string(static_cast<Ending>(e)));

@@ -1,5 +1,6 @@
 #include "sim/engine/world/world.h"
 
+#include <algorithm>
 #include <tuple>
 
 namespace coalmine::world {
@@ -96,6 +97,12 @@ std::vector<Fault> faults_of(const RevisionArrives& revision) {
   return {{FaultKind::Errors, revision.errors, 500, std::nullopt, ""}};
 }
 
+bool mirrors(const rollout::Plan& plan) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(), [](const rollout::Step& step) {
+    return std::holds_alternative<rollout::Mirror>(step.what);
+  });
+}
+
 std::string render_weights(const Spec& spec, const std::map<std::string, std::uint32_t>& weights) {
   std::string text;
   for (const Version& version : spec.versions) {
@@ -104,6 +111,12 @@ std::string render_weights(const Spec& spec, const std::map<std::string, std::ui
     text += fmt::format("{}{} {}", text.empty() ? "" : "  ", version.name, it->second);
   }
   return text;
+}
+
+std::string render_routes(const Spec& spec, const std::map<std::string, std::uint32_t>& weights,
+                          bool by_marks) {
+  const std::string text = render_weights(spec, weights);
+  return by_marks ? fmt::format("{}, routes to {}", text, spec.plan.canary) : text;
 }
 
 std::string_view to_string(Outcome outcome) {

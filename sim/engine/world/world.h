@@ -7,8 +7,7 @@
 //
 //   Spec -> World (engine or lab) -> Record -> checks, timeline, reports
 //
-// Below: sim/rollout (the plan), sim/traffic/faults, sim/core. Above: sim/engine, sim/lab,
-// sim/scenario.
+// Below: sim/rollout (the plan), sim/traffic, sim/core. Above: sim/engine, sim/lab, sim/scenario.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +43,8 @@ struct Segment {
   std::string name;
   std::string path = "/";
   Percent share;
-  std::string header;  ///< "NAME:VALUE" that its requests carry; empty: none
+  std::string
+      header;  ///< "NAME:VALUE" that its requests carry, as "Cookie:group=beta"; empty: none
 };
 
 /// Traffic that swells and ebbs once in 24 hours, a cosine between `low` and the full rate.
@@ -57,6 +57,9 @@ struct TracePoint {
   Duration at{};
   Rate rate;
 };
+
+/// What the requests of a plan's own load carry, so that routes and people can tell them.
+inline constexpr std::string_view kOwnLoadHeader = "X-Coalmine-Load:1";
 
 struct Traffic {
   Rate rate{100};
@@ -232,8 +235,13 @@ faults::Latency to_latency(const Latency& latency);
 faults::HeaderField header_field(std::string_view text);
 /// The faults of a version from the beginning, once this revision runs in its tasks.
 std::vector<Fault> faults_of(const RevisionArrives& revision);
+/// Whether the plan has a step that copies requests.
+bool mirrors(const rollout::Plan& plan);
 /// "v1 99  v2 1", in the file's order.
 std::string render_weights(const Spec& spec, const std::map<std::string, std::uint32_t>& weights);
+/// The same, and that some requests go to the canary whatever they say.
+std::string render_routes(const Spec& spec, const std::map<std::string, std::uint32_t>& weights,
+                          bool by_marks);
 
 // --- what happened -----------------------------------------------------------------------------
 
@@ -271,7 +279,8 @@ struct Tally {
 /// A stretch of time in which the gateway's weights did not change.
 struct Span {
   Duration begin{}, end{};
-  /// In force at the gateway, by version; empty while a change was on its way through it.
+  /// In force at the gateway, by version; empty while a change was on its way through it, and while
+  /// routes sent some requests to the canary whatever the weights said.
   std::vector<std::uint32_t> weights;
   std::vector<Tally> versions;  ///< by index in Spec::versions
   std::uint64_t dropped = 0;
@@ -283,6 +292,9 @@ struct VersionRecord {
   std::uint64_t endings[kEndings] = {};
   std::uint64_t retries = 0;  ///< attempts beyond the first of each request
   std::uint64_t users = 0;    ///< distinct users served; counted for the canary only
+  /// Requests that no user waited for: the rollout's own load, and copies. In none of the other
+  /// counts, but in the metrics that the rollout reads.
+  std::uint64_t beside = 0;
   /// By index in Traffic::segments; requests of the unnamed rest are in none of them.
   std::vector<Tally> segments;
   Histogram latency;  ///< as users saw it, answered requests only
@@ -291,8 +303,8 @@ struct VersionRecord {
 
 /// The states of a rollout as scenarios name them, in the order of a life.
 inline constexpr std::string_view kStates[] = {
-    "baseline", "scaling",      "shifting",    "baking",     "paused", "promoting",
-    "promoted", "rolling-back", "rolled-back", "superseded", "failed"};
+    "baseline",  "scaling",  "shifting",     "routing",     "baking",     "paused",
+    "promoting", "promoted", "rolling-back", "rolled-back", "superseded", "failed"};
 
 struct StateChange {
   Duration t{};

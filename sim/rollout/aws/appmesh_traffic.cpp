@@ -1,6 +1,7 @@
 #include "sim/rollout/aws/appmesh_traffic.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace coalmine::rollout {
 namespace {
@@ -84,6 +85,114 @@ Result<Weights> AppMeshTraffic::set_weights(Percent canary) {
     TRY_STATUS(aws::update_route_spec(client_, route_, (*call.input)["spec"]));
   }
   return weights_for(canary);
+}
+
+// --- routes by header, cookie or segment -------------------------------------------------------
+
+namespace {
+
+constexpr int kLastPriority = 1000;       // appmesh 2019-01-25 model: RoutePriority
+constexpr std::size_t kMostHeaders = 10;  // HttpRouteHeaders
+
+Json header_match(const HeaderCondition& header) {
+  Json json = {{"name", header.name}};
+  if (header.kind == HeaderCondition::Kind::Present) return json;
+  const char* how = header.kind == HeaderCondition::Kind::Regex ? "regex" : "exact";
+  json["match"] = {{how, header.any_of.front()}};
+  return json;
+}
+
+}  // namespace
+
+/// The route as it is, for those of its requests that match, and to the canary alone.
+Result<Json> AppMeshTraffic::matching_spec(const Json& spec,
+                                           const MatchConditions& conditions) const {
+  Json made = spec;
+  const char* kind = made.contains("httpRoute") ? "httpRoute" : "http2Route";
+  if (!made.contains(kind)) {
+    return error(ErrorKind::Failed, "{} is no HTTP route: it cannot look at headers and paths",
+                 describe());
+  }
+  Json& match = made[kind]["match"];
+  if (!conditions.path_prefix.empty()) {
+    const std::string own = get_string(match, "prefix");
+    if (own.empty() || !conditions.path_prefix.starts_with(own)) {
+      return error(ErrorKind::Failed, "{} does not take requests to {}", describe(),
+                   conditions.path_prefix);
+    }
+    match["prefix"] = conditions.path_prefix;
+  }
+  for (const HeaderCondition& header : conditions.headers) {
+    match["headers"].push_back(header_match(header));
+  }
+  if (match.contains("headers") && match["headers"].size() > kMostHeaders) {
+    return error(ErrorKind::Failed, "{} would look at {} headers, App Mesh allows {}", describe(),
+                 match["headers"].size(), kMostHeaders);
+  }
+  Json& targets = *aws::weighted_targets(made);
+  Json canary;
+  for (const Json& target : targets) {
+    if (get_string(target, "virtualNode") == names_.canary_target) canary = target;
+  }
+  canary["weight"] = 100;
+  targets = Json::array({std::move(canary)});
+  const auto priority = get_int(made, "priority", kLastPriority + 1);
+  if (priority == 0) {
+    return error(ErrorKind::Failed,
+                 "{} has priority 0, so no other can come before it; give it a larger number",
+                 describe());
+  }
+  made["priority"] = priority - 1;
+  return made;
+}
+
+Result<std::vector<AwsTraffic::Call>> AppMeshTraffic::calls_for(
+    const std::vector<RouteMatch>& any_of) {
+  TRY(const auto all, conditions_of(any_of, TrafficApi::AppMesh));
+  TRY(const auto names, aws::list_routes(client_, route_.mesh, route_.router));
+  std::set<std::string> there;
+  const std::string prefix = fmt::format("{}-to-{}-", route_.route, names_.canary_target);
+  for (const std::string& name : names) {
+    if (name.starts_with(prefix)) there.insert(name);
+  }
+  std::vector<Call> calls;
+  const auto add = [&](const char* operation, const std::string& name, const Json* spec) {
+    Json input = {
+        {"meshName", route_.mesh}, {"virtualRouterName", route_.router}, {"routeName", name}};
+    if (spec != nullptr) input["spec"] = *spec;
+    calls.push_back({"appmesh", operation, std::make_shared<const Json>(std::move(input)), true});
+  };
+  Json spec;
+  if (!all.empty()) TRY_STATUS(read(spec));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string name = fmt::format("{}{}", prefix, i + 1);
+    TRY(const Json wanted, matching_spec(spec, all[i]));
+    if (there.erase(name) == 0) {
+      add("CreateRoute", name, &wanted);
+      continue;
+    }
+    TRY(const Json present, aws::describe_route_spec(client_, {route_.mesh, route_.router, name}));
+    if (present != wanted) add("UpdateRoute", name, &wanted);
+  }
+  for (const std::string& name : there) add("DeleteRoute", name, nullptr);
+  return calls;
+}
+
+Status carry_out(aws::Client& client, const std::vector<AwsTraffic::Call>& calls) {
+  for (const AwsTraffic::Call& call : calls) {
+    TRY_STATUS(client.call(call.service, call.operation, *call.input));
+  }
+  return {};
+}
+
+Status AppMeshTraffic::set_matches(const std::vector<RouteMatch>& any_of) {
+  TRY(const std::vector<Call> calls, calls_for(any_of));
+  return carry_out(client_, calls);
+}
+
+Status AppMeshTraffic::check_matches(const std::vector<RouteMatch>& any_of) const {
+  TRY_STATUS(conditions_of(any_of, TrafficApi::AppMesh));
+  return {};
 }
 
 std::string AppMeshTraffic::describe() const {

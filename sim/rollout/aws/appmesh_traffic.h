@@ -6,9 +6,11 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "sim/aws/appmesh.h"
 #include "sim/rollout/driver.h"
+#include "sim/rollout/matches.h"
 #include "sim/rollout/weights.h"
 
 namespace coalmine::rollout {
@@ -29,10 +31,16 @@ class AwsTraffic : public TrafficAdapter {
   };
   /// The call that would set this share. Reads, changes nothing.
   virtual Result<Call> call_for(Percent canary) = 0;
+  /// The calls that would set these routes, in this order. Reads, changes nothing.
+  virtual Result<std::vector<Call>> calls_for(const std::vector<RouteMatch>& any_of) = 0;
 };
+/// Makes them, one after the other, until one fails.
+Status carry_out(aws::Client& client, const std::vector<AwsTraffic::Call>& calls);
 
 /// Weights in an App Mesh route: DescribeRoute, then UpdateRoute with the same spec but for the
 /// two weights. A canary missing from the route is added; a third target with weight is refused.
+/// Matches become routes of their own, "ROUTE-to-CANARY-1" and so on, as the route but with one
+/// more condition, the next smaller priority, and the canary as their only target.
 class AppMeshTraffic : public AwsTraffic {
  public:
   AppMeshTraffic(aws::Client& client, aws::RouteName route, VersionNames names)
@@ -41,11 +49,15 @@ class AppMeshTraffic : public AwsTraffic {
   Result<Weights> weights_for(Percent canary) const override;
   Result<Weights> current_weights() override;
   Result<Weights> set_weights(Percent canary) override;
+  Status set_matches(const std::vector<RouteMatch>& any_of) override;
+  Status check_matches(const std::vector<RouteMatch>& any_of) const override;
   Result<Call> call_for(Percent canary) override;
+  Result<std::vector<Call>> calls_for(const std::vector<RouteMatch>& any_of) override;
   std::string describe() const override;
 
  private:
   Result<WeightPair> read(Json& spec);
+  Result<Json> matching_spec(const Json& spec, const MatchConditions& conditions) const;
 
   aws::Client& client_;
   aws::RouteName route_;

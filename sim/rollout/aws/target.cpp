@@ -153,9 +153,10 @@ Result<std::unique_ptr<RolloutTarget>> RolloutTarget::open(const TargetSettings&
                            settings.canary_target};
   CloudWatchMetrics::Metrics metrics;
   if (settings.traffic == "alb") {
-    auto alb = std::make_unique<AlbTraffic>(
-        *target->client_,
-        AlbPlace{settings.load_balancer, settings.listener_port, settings.rule_arn}, names);
+    auto alb = std::make_unique<AlbTraffic>(*target->client_,
+                                            AlbPlace{settings.load_balancer, settings.listener_port,
+                                                     settings.rule_arn, stickiness_of(plan)},
+                                            names);
     metrics = [traffic = alb.get()]() -> Result<std::pair<VersionMetrics, VersionMetrics>> {
       TRY(const AlbArns arns, traffic->arns());
       return std::pair{alb_metrics(arns.load_balancer, arns.stable),

@@ -6,6 +6,7 @@
 
 #include "sim/rollout/importers/argo_metrics.h"
 #include "sim/rollout/importers/fields.h"
+#include "sim/rollout/matches.h"
 
 namespace coalmine::importers {
 namespace {
@@ -149,7 +150,7 @@ class ArgoImporter {
       }
     }
     if (auto scale = step.map("setCanaryScale")) add(read_scale(*scale), node);
-    if (auto route = step.map("setHeaderRoute")) add(read_header_route(*route), node);
+    if (auto route = step.map("setHeaderRoute")) add(read_header_route(*route, node), node);
     if (auto mirror = step.map("setMirrorRoute")) {
       mirror->skip({"name"});
       mirror->cannot("match", "all requests are mirrored alike here");
@@ -188,9 +189,10 @@ class ArgoImporter {
     return step;
   }
 
-  rollout::RouteMatching read_header_route(Fields& route) {
-    rollout::RouteMatching step;
-    route.skip({"name"});
+  /// Routes of other names stay; one without match is taken away.
+  rollout::RouteMatching read_header_route(Fields& route, const YamlNode& node) {
+    const std::string name = route.text("name").value_or("");
+    std::vector<rollout::RouteMatch> any_of;
     for (const YamlNode* item : route.list("match")) {
       Fields match(*item, report_, "match");
       rollout::RouteMatch one;
@@ -202,15 +204,25 @@ class ArgoImporter {
           one.regex = true;
         }
         if (const auto prefix = value->text("prefix")) {
-          one.value = *prefix + ".*";
+          one.value = rollout::as_regex(*prefix) + ".*";
           one.regex = true;
         }
         value->done();
       }
       match.done();
-      step.any_of.push_back(std::move(one));
+      any_of.push_back(std::move(one));
     }
     route.done();
+    const auto same = [&name](const auto& other) { return other.first == name; };
+    if (any_of.empty() && std::none_of(header_routes_.begin(), header_routes_.end(), same)) {
+      report_.warn(node, "there is no header route \"{}\" to take away", name);
+    }
+    std::erase_if(header_routes_, same);
+    if (!any_of.empty()) header_routes_.emplace_back(name, std::move(any_of));
+    rollout::RouteMatching step;
+    for (const auto& [other, matches] : header_routes_) {
+      step.any_of.insert(step.any_of.end(), matches.begin(), matches.end());
+    }
     return step;
   }
 
@@ -330,6 +342,8 @@ class ArgoImporter {
   double max_weight_ = 100;
   std::map<std::string, const YamlNode*> templates_;
   std::vector<std::size_t> first_of_step_;  ///< of the plan, by Argo's step
+  /// Those in force at the step that is read, by name.
+  std::vector<std::pair<std::string, std::vector<rollout::RouteMatch>>> header_routes_;
 };
 
 }  // namespace

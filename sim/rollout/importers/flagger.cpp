@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "sim/rollout/importers/fields.h"
+#include "sim/rollout/matches.h"
 
 namespace coalmine::importers {
 namespace {
@@ -242,22 +243,28 @@ class FlaggerImporter {
       Fields one(item, report_, "match");
       auto headers = one.map("headers");
       if (headers) {
-        for (const auto& [name, value] : headers->node().pairs) {
+        const auto& pairs = headers->node().pairs;
+        if (pairs.size() > 1) {
+          report_.warn(item,
+                       "the headers of one match must all be there in Flagger; here each of the {} "
+                       "suffices",
+                       pairs.size());
+        }
+        for (const auto& [name, value] : pairs) {
           Fields how(value, report_, "headers");
           rollout::RouteMatch match;
           match.name = name.text;
-          if (name.text == "cookie") match.by = rollout::RouteMatch::By::Cookie;
           if (const auto exact = how.text("exact")) match.value = *exact;
           if (const auto regex = how.text("regex")) {
             match.value = *regex;
             match.regex = true;
           }
           if (const auto prefix = how.text("prefix")) {
-            match.value = *prefix + ".*";
+            match.value = rollout::as_regex(*prefix) + ".*";
             match.regex = true;
           }
           how.done();
-          route.any_of.push_back(std::move(match));
+          route.any_of.push_back(as_cookie(match).value_or(match));
         }
       }
       one.cannot("queryParams", "requests here are told apart by header or cookie");
@@ -265,6 +272,26 @@ class FlaggerImporter {
       one.done();
     }
     return route;
+  }
+
+  /// Flagger's manual asks for a cookie by `^(.*?;)?(NAME=VALUE)(;.*)?$` of the whole header.
+  static std::optional<rollout::RouteMatch> as_cookie(const rollout::RouteMatch& header) {
+    constexpr std::string_view kBefore = "^(.*?;)?(", kBehind = ")(;.*)?$";
+    std::string_view text = header.value;
+    if (header.name != "cookie" || !header.regex || !text.starts_with(kBefore) ||
+        !text.ends_with(kBehind) || text.size() <= kBefore.size() + kBehind.size()) {
+      return std::nullopt;
+    }
+    text = text.substr(kBefore.size(), text.size() - kBefore.size() - kBehind.size());
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos) return std::nullopt;
+    rollout::RouteMatch cookie;
+    cookie.by = rollout::RouteMatch::By::Cookie;
+    cookie.name = text.substr(0, equals);
+    cookie.value = text.substr(equals + 1);
+    // What has no sign of an expression is a value.
+    cookie.regex = rollout::as_regex(cookie.value) != cookie.value;
+    return cookie;
   }
 
   // --- checks ----------------------------------------------------------------------------------
@@ -370,10 +397,38 @@ class FlaggerImporter {
       hook.retries = fields.whole("retries", 0, 1000).value_or(0);
       hook.place = report_.place(*item);
       fields.skip({"type", "muteAlert", "disableTLS"});
+      if (type == "rollout" && read_load(fields)) continue;
       fields.cannot("metadata", "a hook's call carries name, phase and weights");
       fields.done();
       add_hook(std::move(hook), type, *item);
     }
+  }
+
+  /// Flagger's load tester runs `hey -z 1m -q 10 -c 2 URL`: 10 requests a second of each of 2
+  /// workers (rakyll/hey: -q is per worker). Called at every check, it makes load all the time.
+  bool read_load(Fields& hook) {
+    auto metadata = hook.map("metadata");
+    if (!metadata) return false;
+    const std::string command = metadata->text("cmd").value_or("");
+    const auto option = [&command](std::string_view name) -> std::optional<double> {
+      const std::size_t at = command.find(name);
+      if (at == std::string::npos) return std::nullopt;
+      const std::size_t begin = command.find_first_not_of(' ', at + name.size());
+      if (begin == std::string::npos) return std::nullopt;
+      return read_number(command.substr(begin, command.find(' ', begin) - begin));
+    };
+    const auto rate = option(" -q "), workers = option(" -c ");
+    if (command.rfind("hey ", 0) != 0 || !rate || !workers || !(*rate * *workers > 0)) return false;
+    metadata->skip({"type", "logCmdOutput"});
+    metadata->done();
+    hook.done();
+    if (!plan_.load) plan_.load = rollout::SyntheticLoad{Rate{0}, report_.place(hook.node())};
+    plan_.load->rate.per_s += *rate * *workers;
+    report_.note(
+        fmt::format("the load of {} goes where users' requests go, by the weights; "
+                    "Flagger's goes where its URL says",
+                    hook.text("name").value_or("the webhook")));
+    return true;
   }
 
   void add_hook(rollout::Hook hook, const std::string& type, const YamlNode& at) {

@@ -199,7 +199,18 @@ TEST(RolloutCommand, StepsReadAsTheyAreWritten) {
   EXPECT_EQ(std::get<rollout::Promote>((*steps)[4].what).version, "v2");
   EXPECT_EQ(parse_steps("1%,soon", "v2").error().message,
             "step \"soon\": allowed are a weight as 1%, a bake as 10m, pause, pause:1h, tasks:3, "
-            "tasks:50%, tasks:weight, promote, promote:image-swap, promote:replace");
+            "tasks:50%, tasks:weight, header:NAME=VALUE, cookie:NAME=VALUE, routes:none, promote, "
+            "promote:image-swap, promote:replace");
+  const auto routed = parse_steps("header:X-Tester=a=b,cookie:group,routes:none", "v2");
+  ASSERT_TRUE(routed);
+  using By = rollout::RouteMatch::By;
+  const auto route = [&routed](std::size_t i) {
+    return std::get<rollout::RouteMatching>((*routed)[i].what).any_of;
+  };
+  EXPECT_EQ(route(0), (std::vector<rollout::RouteMatch>{{By::Header, "X-Tester", "a=b"}}));
+  EXPECT_EQ(route(1), (std::vector<rollout::RouteMatch>{{By::Cookie, "group", ""}}));
+  EXPECT_TRUE(route(2).empty());
+  EXPECT_FALSE(parse_steps("header:=x", "v2"));
 }
 
 TEST(RealClock, StopsAtOnceWhenAsked) {

@@ -1,11 +1,13 @@
 // The control plane in virtual time: the mock's own APIs between the rollout and the routes.
 #include <gtest/gtest.h>
 
+#include <tuple>
 #include <variant>
 
 #include "sim/engine/direct_plane.h"
 #include "sim/engine/mock_plane.h"
 #include "sim/engine/simulation.h"
+#include "sim/traffic/route_index.h"
 
 namespace coalmine::engine {
 namespace {
@@ -126,6 +128,69 @@ TEST_P(Planes, SegmentsComeBackAsTheyWereWritten) {
   }
 }
 
+/// The target of a GET for "/" with this header.
+std::string target_of(const traffic::Snapshot& routes, const std::string& path,
+                      const traffic::HeaderView& header) {
+  const auto index = traffic::RouteIndex::compile(routes);
+  if (!index) return to_string(index.error());
+  traffic::RequestView request;
+  request.path = path;
+  request.headers = {&header, 1};
+  std::string scratch;
+  const traffic::Decision decision =
+      traffic::resolve((*index)->listeners().front(), request, 0, scratch);
+  return decision.forward == nullptr ? "nobody" : decision.chosen().target->name;
+}
+
+TEST_P(Planes, MatchesGoToTheCanaryOnBothPlanesAlikeAndAreTakenAwayAgain) {
+  using rollout::RouteMatch;
+  const world::Spec spec = two_versions(GetParam());
+  StandingClock clock;
+  const auto mock = make_mock_plane(spec, 7, clock), direct = make_direct_plane(spec, 7, clock);
+  ASSERT_TRUE(mock && direct);
+  const std::vector<RouteMatch> matches = {
+      {RouteMatch::By::Header, "X-Tester", "alice"},
+      {RouteMatch::By::Cookie, "group", "beta"},
+      {RouteMatch::By::Segment, "shop", "", false, "/shop", "X-User:7"}};
+  struct Case {
+    const char *path, *name, *value;
+    bool canary;
+  };
+  const Case cases[] = {
+      {"/", "X-Tester", "alice", true},    {"/any", "x-tester", "alice", true},
+      {"/", "X-Tester", "bob", false},     {"/", "Cookie", "a=1; group=beta; b=2", true},
+      {"/", "Cookie", "group=beta", true}, {"/", "Cookie", "group=betamax", false},
+      {"/shop/cart", "X-User", "7", true}, {"/", "X-User", "7", false},
+      {"/shop", "X-User", "8", false}};
+  for (const auto& [name, plane, stable, canary] :
+       {std::tuple("mock", mock->get(), "app-v1", "app-v2"),
+        std::tuple("direct", direct->get(), "v1", "v2")}) {
+    const std::uint64_t revision = plane->revision();
+    const auto set = plane->traffic().set_matches(matches);
+    ASSERT_TRUE(set) << name << ": " << to_string(set.error());
+    EXPECT_GT(plane->revision(), revision);
+    ASSERT_TRUE(plane->traffic().set_matches(matches)) << "it is safe to repeat";
+    for (const Case& one : cases) {
+      EXPECT_EQ(target_of(plane->routes(), one.path, {one.name, one.value}),
+                one.canary ? canary : stable)
+          << name << " " << one.path << " " << one.name << ": " << one.value;
+    }
+    ASSERT_TRUE(plane->traffic().set_weights(Percent{10}));
+    ASSERT_TRUE(plane->traffic().set_matches({matches[1]})) << "fewer than before";
+    EXPECT_EQ(target_of(plane->routes(), "/", {"X-Tester", "alice"}), stable);
+    EXPECT_EQ(target_of(plane->routes(), "/", {"Cookie", "group=beta"}), canary);
+    ASSERT_TRUE(plane->traffic().set_matches({}));
+    EXPECT_EQ(target_of(plane->routes(), "/", {"Cookie", "group=beta"}), stable);
+    EXPECT_EQ(forward_of(*plane->routes()).targets.size(), 2u) << "nothing is left";
+    const auto weights = plane->traffic().current_weights();
+    ASSERT_TRUE(weights);
+    EXPECT_EQ(rollout::share_of(*weights, "v2"), 0.1);
+  }
+  EXPECT_EQ(
+      GetParam() == rollout::TrafficApi::AppMesh,
+      (*mock)->traffic().set_matches({{RouteMatch::By::Header, "X", "a|b", true}}).has_value());
+}
+
 TEST_P(Planes, TasksComeAndGo) {
   const world::Spec spec = two_versions(GetParam());
   StandingClock clock;
@@ -171,6 +236,23 @@ TEST(AlbPlane, ATargetThatFailsItsHealthChecksGetsNoRequests) {
   ASSERT_EQ(instances.size(), 3u);
   EXPECT_TRUE(instances[0].healthy);
   EXPECT_FALSE(instances[1].healthy);
+}
+
+TEST(AlbPlane, SessionAffinityIsTheTargetGroupsStickinessOnBothPlanesAlike) {
+  world::Spec spec = two_versions(rollout::TrafficApi::Alb);
+  spec.plan.affinity = rollout::SessionAffinity{"c", minutes{15}, {}};
+  StandingClock clock;
+  const auto mock = make_mock_plane(spec, 7, clock), direct = make_direct_plane(spec, 7, clock);
+  ASSERT_TRUE(mock && direct);
+  for (ControlPlane* plane : {mock->get(), direct->get()}) {
+    EXPECT_EQ(forward_of(*plane->routes()).stickiness.duration, Duration{});
+    ASSERT_TRUE(plane->traffic().set_weights(Percent{0})) << "the weights are so already";
+    EXPECT_EQ(forward_of(*plane->routes()).stickiness.duration, minutes{15});
+    ASSERT_TRUE(plane->traffic().set_weights(Percent{10}));
+    EXPECT_EQ(forward_of(*plane->routes()).stickiness.duration, minutes{15});
+    EXPECT_TRUE(plane->set_foreign({{"v1", 1}, {"v2", 1}}));
+    EXPECT_EQ(forward_of(*plane->routes()).stickiness.duration, minutes{15});
+  }
 }
 
 TEST(TaskAddresses, ThereAndBack) {

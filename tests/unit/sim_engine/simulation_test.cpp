@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "sim/engine/direct_plane.h"
+#include "sim/engine/fidelity.h"
 #include "sim/engine/mock_plane.h"
 #include "sim/engine/world/rate_curve.h"
 
@@ -345,6 +346,295 @@ TEST(Simulation, OneBadFlowIsSeenInItsOwnSegmentOnBothPlanesAlike) {
     EXPECT_EQ(direct.decided_at, mock.decided_at);
     EXPECT_EQ(direct.timeline, mock.timeline);
     EXPECT_EQ(direct.versions[1].segments, mock.versions[1].segments);
+  }
+}
+
+world::Spec few_users_and_own_load() {
+  world::Spec spec = half_and_half(minutes{30});
+  spec.traffic.rate = Rate{2};
+  spec.plan.steps = {{rollout::SetWeight{Percent{20}}, {}},
+                     {rollout::Bake{minutes{10}}, {}},
+                     {rollout::Promote{"v2"}, {}}};
+  spec.plan.load = rollout::SyntheticLoad{Rate{50}, {}};
+  spec.plan.analyses.resize(1);
+  spec.plan.analyses[0].metric = "errors";
+  spec.plan.analyses[0].test = rollout::ErrorShareTest{};
+  return spec;
+}
+
+TEST(OwnLoad, IsSeenByTheMetricsAndIsNobodysUser) {
+  struct Way {
+    const char* name;
+    world::Fidelity fidelity;
+    std::optional<Rate> capacity;
+  };
+  for (const Way& way : {Way{"one draw", world::Fidelity::Request, {}},
+                         Way{"counts", world::Fidelity::Aggregate, {}},
+                         Way{"one by one", world::Fidelity::Request, Rate{200}}}) {
+    world::Spec spec = few_users_and_own_load();
+    spec.versions[0].capacity = spec.versions[1].capacity = way.capacity;
+    world::RunOptions options;
+    options.fidelity = way.fidelity;
+    const auto with = simulate(spec, options, make_direct_plane);
+    ASSERT_TRUE(with) << to_string(with.error());
+    EXPECT_EQ(with->outcome, world::Outcome::Promoted) << way.name << with->reason;
+    const double minutes = to_seconds(with->duration) / 60;
+    const world::VersionRecord &v1 = with->versions[0], &v2 = with->versions[1];
+    EXPECT_NEAR(static_cast<double>(v1.requests + v2.requests), minutes * 120, 150) << way.name;
+    EXPECT_NEAR(static_cast<double>(v1.beside + v2.beside), minutes * 3000, 900) << way.name;
+    EXPECT_NEAR(static_cast<double>(v2.beside), minutes * 600, 400) << way.name;
+    EXPECT_LE(with->blast_users, v2.requests) << way.name;
+    std::uint64_t in_spans = 0, by_ending = 0;
+    for (const world::Span& span : with->spans) in_spans += span.versions[1].requests;
+    for (const std::uint64_t n : v2.endings) by_ending += n;
+    EXPECT_EQ(in_spans, v2.requests) << way.name;
+    EXPECT_EQ(by_ending, v2.requests) << way.name;
+    EXPECT_EQ(v2.latency.count(), v2.requests) << way.name;
+
+    // It finds the fault that a few users would not have shown in time.
+    spec.versions[1].faults = {{world::FaultKind::Errors, Percent{5}, 500, {}, ""}};
+    const auto faulty = simulate(spec, options, make_direct_plane);
+    ASSERT_TRUE(faulty);
+    EXPECT_EQ(faulty->outcome, world::Outcome::RolledBack) << way.name;
+    EXPECT_LT(*faulty->decided_at, seconds{120}) << way.name;
+  }
+}
+
+TEST(OwnLoad, ChangesNothingForTheUsers) {
+  world::Spec spec = few_users_and_own_load();
+  spec.plan.analyses.clear();
+  spec.traffic.rate = Rate{100};
+  const world::Record with = play(spec);
+  spec.plan.load.reset();
+  const world::Record without = play(spec);
+  EXPECT_EQ(with.spans.size(), without.spans.size());
+  for (std::size_t v = 0; v < 2; ++v) {
+    EXPECT_EQ(with.versions[v].requests, without.versions[v].requests);
+    EXPECT_EQ(without.versions[v].beside, 0u);
+  }
+}
+
+TEST(OwnLoad, IsTheSameOnBothPlanesAndCanBeRoutedByItsHeader) {
+  world::Spec spec = few_users_and_own_load();
+  spec.plan.steps.insert(
+      spec.plan.steps.begin(),
+      {{rollout::RouteMatching{{{rollout::RouteMatch::By::Header, "X-Coalmine-Load", "1"}}}, {}},
+       {rollout::Bake{minutes{2}}, {}}});
+  const world::Record mock = play(spec, make_mock_plane), direct = play(spec);
+  EXPECT_EQ(mock.timeline, direct.timeline);
+  EXPECT_EQ(mock.versions[1].beside, direct.versions[1].beside);
+  EXPECT_GT(direct.versions[1].beside, 20 * direct.versions[0].beside)
+      << "all of it goes to the canary";
+  EXPECT_GE(*direct.first_canary, minutes{2}) << "users only come by the weights";
+}
+
+/// 600 users, each about ten times a minute, behind a load balancer that remembers them.
+world::Spec sticky_users(Duration lasts) {
+  world::Spec spec = half_and_half(hours{1});
+  spec.traffic.users = 600;
+  spec.platform.metric_period = minutes{1};
+  spec.plan.traffic = rollout::TrafficApi::Alb;
+  spec.plan.affinity = rollout::SessionAffinity{"c", lasts, {}};
+  spec.plan.steps = {{rollout::SetWeight{Percent{10}}, {}},
+                     {rollout::Bake{minutes{10}}, {}},
+                     {rollout::SetWeight{Percent{50}}, {}},
+                     {rollout::Bake{minutes{10}}, {}},
+                     {rollout::Promote{"v2"}, {}}};
+  return spec;
+}
+
+/// Share of the requests in [begin, end) that the canary served.
+double canary_share(const world::Record& record, Duration begin, Duration end) {
+  double canary = 0, all = 0;
+  for (const world::Span& span : record.spans) {
+    if (span.begin < begin || span.end > end) continue;
+    canary += static_cast<double>(span.versions[1].requests);
+    all += static_cast<double>(span.versions[0].requests + span.versions[1].requests);
+  }
+  return canary / all;
+}
+
+TEST(SessionAffinity, UsersKeepTheVersionTheyMetWhateverTheWeights) {
+  const world::Record record = play(sticky_users(hours{24}));
+  ASSERT_EQ(record.outcome, world::Outcome::Promoted) << record.reason;
+  const double before = canary_share(record, minutes{2}, minutes{10});
+  EXPECT_NEAR(before, 0.1, 5 * std::sqrt(0.09 / 600));
+  // Almost all have come in the first minute; what is left of them came soon after.
+  EXPECT_NEAR(canary_share(record, minutes{12}, minutes{20}), before, 0.01);
+  EXPECT_NEAR(canary_share(record, minutes{22}, minutes{60}), before, 0.01) << "at 100%";
+  EXPECT_NEAR(static_cast<double>(record.blast_users), before * 600, 15);
+  for (const world::Span& span : record.spans) {
+    if (span.versions[1].requests > 0) {
+      EXPECT_TRUE(span.weights.empty()) << "no weight explains that";
+    }
+  }
+}
+
+TEST(SessionAffinity, ACookieThatHasExpiredIsDrawnAnew) {
+  const world::Record record = play(sticky_users(minutes{2}));
+  ASSERT_EQ(record.outcome, world::Outcome::Promoted);
+  EXPECT_NEAR(canary_share(record, minutes{3}, minutes{10}), 0.1, 0.04);
+  EXPECT_NEAR(canary_share(record, minutes{13}, minutes{20}), 0.5, 0.06);
+  EXPECT_EQ(record.spans.back().end, *record.promoted_at + minutes{2})
+      << "the world goes on until the last cookie has expired";
+  const Duration gone = *record.promoted_at + minutes{1};
+  EXPECT_GT(canary_share(record, *record.promoted_at, gone), 0.5);
+  EXPECT_LT(canary_share(record, *record.promoted_at, gone), 1);
+}
+
+TEST(SessionAffinity, ARollbackLeavesThoseWhoHaveMetTheCanary) {
+  world::Spec spec = sticky_users(minutes{15});
+  spec.versions[1].faults = {{world::FaultKind::Errors, Percent{20}, 500, {}, ""}};
+  spec.plan.analyses.resize(1);
+  spec.plan.analyses[0].metric = "errors";
+  spec.plan.analyses[0].test = rollout::ErrorShareTest{};
+  for (const bool queues : {false, true}) {
+    if (queues) spec.versions[1].capacity = Rate{1000};
+    const world::Record mock = play(spec, make_mock_plane), direct = play(spec);
+    EXPECT_EQ(direct.outcome, world::Outcome::RolledBack);
+    EXPECT_EQ(mock.timeline, direct.timeline);
+    EXPECT_EQ(mock.blast_users, direct.blast_users);
+    EXPECT_GT(*direct.last_canary, *direct.rollback_at + minutes{10});
+    EXPECT_LE(*direct.last_canary, *direct.rollback_at + minutes{15});
+    EXPECT_LE(direct.blast_users, 100u);
+    EXPECT_GT(direct.versions[1].requests, 5000u) << "the same users again and again";
+  }
+  spec.plan.affinity.reset();
+  const world::Record without = play(spec);
+  EXPECT_LE(*without.last_canary, *without.rollback_at + seconds{1});
+}
+
+TEST(SessionAffinity, IsPlayedOneByOneOrNotAtAll) {
+  world::Spec spec = sticky_users(minutes{15});
+  spec.limit = hours{1000};
+  const auto chosen = choose_fidelity(spec, world::Fidelity::Auto);
+  ASSERT_TRUE(chosen);
+  EXPECT_FALSE(chosen->aggregate);
+  EXPECT_EQ(chosen->reason, "session affinity remembers what version every user met");
+  EXPECT_FALSE(choose_fidelity(spec, world::Fidelity::Aggregate));
+  spec.traffic.users = kMaxStickyUsers + 1;
+  EXPECT_FALSE(choose_fidelity(spec, world::Fidelity::Auto));
+}
+
+world::Spec mirrored() {
+  world::Spec spec = half_and_half(minutes{20});
+  spec.plan.steps = {{rollout::Mirror{Percent{20}}, {}},
+                     {rollout::Bake{minutes{5}}, {}},
+                     {rollout::Mirror{}, {}},
+                     {rollout::SetWeight{Percent{0}}, {}},
+                     {rollout::Bake{minutes{5}}, {}}};
+  spec.plan.analyses.resize(1);
+  spec.plan.analyses[0].metric = "errors";
+  spec.plan.analyses[0].test = rollout::ErrorShareTest{};
+  spec.platform.route_delay = seconds{3};
+  return spec;
+}
+
+TEST(Mirror, CopiesAreSeenByTheMetricsAndByNoUser) {
+  struct Way {
+    const char* name;
+    world::Fidelity fidelity;
+    std::optional<Rate> capacity;
+  };
+  for (const Way& way : {Way{"one draw", world::Fidelity::Request, {}},
+                         Way{"counts", world::Fidelity::Aggregate, {}},
+                         Way{"one by one", world::Fidelity::Request, Rate{200}}}) {
+    world::Spec spec = mirrored();
+    spec.versions[0].capacity = spec.versions[1].capacity = way.capacity;
+    world::RunOptions options;
+    options.fidelity = way.fidelity;
+    const auto good = simulate(spec, options, make_direct_plane);
+    ASSERT_TRUE(good) << to_string(good.error());
+    EXPECT_EQ(good->outcome, world::Outcome::Completed) << way.name << good->reason;
+    EXPECT_EQ(good->versions[1].requests, 0u) << way.name;
+    EXPECT_EQ(good->blast_users, 0u) << way.name;
+    EXPECT_EQ(good->versions[0].beside, 0u) << way.name;
+    // A fifth of 100/s for five minutes; the routes come and go three seconds late.
+    EXPECT_NEAR(static_cast<double>(good->versions[1].beside), 6000, 500) << way.name;
+    EXPECT_NE(good->fidelity_reason.find("a mesh that mirrors is assumed"), std::string::npos);
+    spec.versions[1].faults = {{world::FaultKind::Errors, Percent{10}, 500, {}, ""}};
+    const auto faulty = simulate(spec, options, make_direct_plane);
+    ASSERT_TRUE(faulty);
+    EXPECT_EQ(faulty->outcome, world::Outcome::RolledBack) << way.name;
+    EXPECT_EQ(faulty->versions[0].failed() + faulty->versions[1].failed(), 0u) << way.name;
+  }
+}
+
+TEST(Mirror, IsTheSameOnBothPlanesAndLeavesUsersAlone) {
+  world::Spec spec = mirrored();
+  spec.plan.analyses.clear();
+  const world::Record mock = play(spec, make_mock_plane), direct = play(spec);
+  EXPECT_EQ(mock.timeline, direct.timeline);
+  EXPECT_EQ(mock.versions[1].beside, direct.versions[1].beside);
+  spec.plan.steps = {{rollout::SetWeight{Percent{0}}, {}}, {rollout::Bake{minutes{10}}, {}}};
+  const world::Record without = play(spec);
+  EXPECT_NEAR(static_cast<double>(direct.versions[0].requests),
+              static_cast<double>(without.versions[0].requests), 2000);
+}
+
+/// Testers with a header, everybody else below it at weight 0, then 10%.
+world::Spec testers_first() {
+  world::Spec spec = half_and_half(minutes{30});
+  spec.traffic.segments = {{"testers", "/", Percent{5}, "X-Tester:alice"},
+                           {"shop", "/shop", Percent{20}, ""}};
+  spec.plan.steps = {
+      {rollout::RouteMatching{{{rollout::RouteMatch::By::Header, "X-Tester", "alice"}}}, {}},
+      {rollout::Bake{minutes{5}}, {}},
+      {rollout::SetWeight{Percent{10}}, {}},
+      {rollout::Bake{minutes{5}}, {}},
+      {rollout::Promote{"v2"}, {}}};
+  spec.plan.analyses.resize(1);
+  spec.plan.analyses[0].metric = "errors";
+  spec.plan.analyses[0].test = rollout::ErrorShareTest{};
+  spec.platform.route_delay = seconds{3};
+  return spec;
+}
+
+TEST(Simulation, RoutedRequestsGoToTheCanaryOnBothPlanesAlike) {
+  for (const rollout::TrafficApi api : {rollout::TrafficApi::AppMesh, rollout::TrafficApi::Alb}) {
+    world::Spec spec = testers_first();
+    spec.plan.traffic = api;
+    if (api == rollout::TrafficApi::Alb) spec.platform.metric_period = minutes{1};
+    const world::Record mock = play(spec, make_mock_plane), direct = play(spec);
+    EXPECT_EQ(direct.outcome, world::Outcome::Promoted) << direct.reason;
+    EXPECT_EQ(direct.timeline, mock.timeline);
+    EXPECT_EQ(direct.versions[1].segments, mock.versions[1].segments);
+    EXPECT_EQ(direct.final_weights, mock.final_weights);
+    EXPECT_NEAR(to_seconds(*direct.first_canary), 3, 2) << "the routes have a way, too";
+    // Ten minutes at 100/s: 5% of them are testers, and of the others a tenth in the second half.
+    const auto& [testers, shop] =
+        std::pair{direct.versions[1].segments[0], direct.versions[1].segments[1]};
+    EXPECT_NEAR(static_cast<double>(testers.requests), 3000, 300);
+    EXPECT_NEAR(static_cast<double>(shop.requests), 600, 150);
+    EXPECT_EQ(direct.max_canary_share, 0.1) << "as the weights go";
+  }
+}
+
+TEST(Simulation, WeightsSayNothingOfTheShareWhileRoutesAreInForce) {
+  const world::Record record = play(testers_first());
+  std::size_t without = 0;
+  for (const world::Span& span : record.spans) {
+    if (span.weights.empty()) {
+      ++without;
+      continue;
+    }
+    EXPECT_EQ(span.versions[1].requests, 0u) << "all canary requests came beside the weights";
+  }
+  EXPECT_GT(without, 50u);
+}
+
+TEST(Simulation, ARolledBackRouteIsTakenAway) {
+  world::Spec spec = testers_first();
+  spec.versions[1].faults = {{world::FaultKind::Errors, Percent{20}, 500, {}, ""}};
+  for (const auto fidelity : {world::Fidelity::Request, world::Fidelity::Aggregate}) {
+    world::RunOptions options;
+    options.fidelity = fidelity;
+    const auto record = simulate(spec, options, make_mock_plane);
+    ASSERT_TRUE(record) << to_string(record.error());
+    EXPECT_EQ(record->outcome, world::Outcome::RolledBack);
+    EXPECT_EQ(record->versions[1].segments[0].requests, record->versions[1].requests);
+    EXPECT_LE(*record->last_canary, *record->rollback_at + seconds{3});
+    EXPECT_EQ(record->max_canary_share, 0);
   }
 }
 

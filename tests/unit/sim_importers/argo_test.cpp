@@ -161,6 +161,32 @@ TEST(Argo, WeightsAreRelativeToTheLargest) {
   EXPECT_EQ(play(plan_of(fine)).steps, "0m 0.5, 1m 100");
 }
 
+TEST(Argo, HeaderRoutesOfSeveralNamesStandBesideEachOther) {
+  using By = rollout::RouteMatch::By;
+  const auto plan = plan_of(import_steps(
+      "      steps:\n"
+      "        - setCanaryScale: {replicas: 1}\n"
+      "        - setHeaderRoute:\n"
+      "            name: testers\n"
+      "            match: [{headerName: X-Tester, headerValue: {exact: alice}}]\n"
+      "        - pause: {duration: 10m}\n"
+      "        - setHeaderRoute:\n"
+      "            name: phones\n"
+      "            match: [{headerName: User-Agent, headerValue: {prefix: Phone/1.}}]\n"
+      "        - setHeaderRoute: {name: testers}\n"
+      "        - setWeight: 20\n"));
+  std::vector<std::vector<rollout::RouteMatch>> routes;
+  for (const rollout::Step& step : plan.steps) {
+    const auto* route = std::get_if<rollout::RouteMatching>(&step.what);
+    if (route != nullptr) routes.push_back(route->any_of);
+  }
+  const rollout::RouteMatch testers{By::Header, "X-Tester", "alice"};
+  const rollout::RouteMatch phones{By::Header, "User-Agent", "Phone/1\\..*", true};
+  EXPECT_EQ(routes, (std::vector<std::vector<rollout::RouteMatch>>{
+                        {testers}, {testers, phones}, {phones}}));
+  EXPECT_TRUE(rollout::check_playable(plan).empty());
+}
+
 TEST(Argo, WhatCannotBeCarriedOverIsToldByLine) {
   const auto imported = import_argo(
       "kind: Rollout\n"

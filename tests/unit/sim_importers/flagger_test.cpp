@@ -154,17 +154,38 @@ TEST(Flagger, AllErrorsAreFoundInOnePass) {
   EXPECT_EQ(imported.errors.size(), 5u) << test::errors_of(imported);
 }
 
-TEST(Flagger, HeaderMatchingAndMirroringAreCarriedOverAndRefusedByTheWorld) {
+TEST(Flagger, TheLoadTesterBecomesALoadOfTheRolloutsOwn) {
+  const auto imported = import_text(
+      "    stepWeight: 10\n"
+      "    threshold: 2\n"
+      "    webhooks:\n"
+      "      - name: load\n"
+      "        url: http://flagger-loadtester.test/\n"
+      "        metadata: {cmd: \"hey -z 1m -q 10 -c 2 http://podinfo-canary.test:9898/\"}\n"
+      "    metrics: [{name: request-success-rate, thresholdRange: {min: 99}}]\n");
+  const auto plan = plan_of(imported);
+  ASSERT_TRUE(plan.load);
+  EXPECT_EQ(plan.load->rate.per_s, 20);
+  EXPECT_TRUE(plan.hooks.empty());
+}
+
+TEST(Flagger, MatchesBecomeRoutes) {
+  using By = rollout::RouteMatch::By;
   const auto imported = import_text(
       "    iterations: 2\n"
       "    threshold: 2\n"
-      "    match: [{headers: {x-canary: {exact: insider}}}]\n"
+      "    match:\n"
+      "      - headers: {x-canary: {exact: insider}}\n"
+      "      - headers: {cookie: {regex: \"^(.*?;)?(canary=always)(;.*)?$\"}}\n"
+      "      - headers: {user-agent: {prefix: \"curl/7.\"}}\n"
       "    metrics: [{name: request-success-rate, thresholdRange: {min: 99}}]\n");
   const auto plan = plan_of(imported);
-  const auto refused = rollout::check_playable(plan);
-  ASSERT_EQ(refused.size(), 1u);
-  EXPECT_NE(refused[0].message.find("header"), std::string::npos);
-  EXPECT_EQ(refused[0].place->line, 10);
+  EXPECT_TRUE(rollout::check_playable(plan).empty());
+  const auto& route = std::get<rollout::RouteMatching>(plan.steps[2].what);
+  EXPECT_EQ(route.any_of,
+            (std::vector<rollout::RouteMatch>{{By::Header, "x-canary", "insider"},
+                                              {By::Cookie, "canary", "always"},
+                                              {By::Header, "user-agent", "curl/7\\..*", true}}));
 }
 
 }  // namespace

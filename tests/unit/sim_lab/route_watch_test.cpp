@@ -54,6 +54,28 @@ TEST(RouteWatch, AWeightThatWasOvertakenIsNeverAdopted) {
   EXPECT_TRUE(watch.changes()[1].adopted);
 }
 
+TEST(RouteWatch, ARouteToOneTargetIsAChangeThatKeepsTheWeights) {
+  const auto with_route = [](const char* name, int second, int version, bool routed) {
+    return fmt::format(
+        R"({{"time":"2026-01-01T00:00:{:02}.250Z","event":"{}","gateway":"m/g","version":{},)"
+        R"("weights":{{"route":{{"app-v1":90,"app-v2":10}}{}}}}})",
+        second, name, version, routed ? R"(,"route-to-app-v2-1":{"app-v2":100})" : "");
+  };
+  RouteWatch watch("m/g");
+  watch.see(with_route("routes.sent", 1, 5, false));
+  watch.see(with_route("routes.adopted", 2, 5, false));
+  watch.see(with_route("routes.sent", 3, 6, true));
+  ASSERT_EQ(watch.changes().size(), 2u);
+  EXPECT_FALSE(watch.settled());
+  watch.see(with_route("routes.adopted", 4, 6, true));
+  EXPECT_TRUE(watch.settled());
+  EXPECT_TRUE(watch.changes()[1].by_marks);
+  EXPECT_EQ(watch.changes()[1].weights.at("app-v2"), 10u);
+  watch.see(with_route("routes.sent", 5, 7, false));
+  ASSERT_EQ(watch.changes().size(), 3u);
+  EXPECT_FALSE(watch.changes()[2].by_marks);
+}
+
 TEST(RouteWatch, OthersAndNonsenseArePassedOver) {
   RouteWatch watch("m/g");
   watch.see(event("routes.sent", 1, 5, 10, "m/other"));

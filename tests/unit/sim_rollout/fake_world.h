@@ -52,18 +52,45 @@ class FakeTraffic : public TrafficAdapter {
     history.emplace_back(clock_.now(), canary.value);
     return weights;
   }
+  Status check_matches(const std::vector<RouteMatch>&) const override { return {}; }
+  Status set_matches(const std::vector<RouteMatch>& any_of) override {
+    if (route_failures > 0) {
+      --route_failures;
+      return error(ErrorKind::Failed, "TooManyRequestsException: slow down");
+    }
+    matches = any_of;
+    routed.emplace_back(clock_.now(), any_of.empty() ? 0 : matched_share);
+    return {};
+  }
+  Status check_mirror(Percent share) const override {
+    return can_mirror ? Status{} : TrafficAdapter::check_mirror(share);
+  }
+  Status set_mirror(Percent share) override {
+    mirror = share.value;
+    return {};
+  }
   std::string describe() const override { return "a fake"; }
   double share_at(TimePoint t) const {
-    double share = 0;
-    for (const auto& [since, canary] : history) {
-      if (since <= t) share = canary / 100;
-    }
-    return share;
+    const auto last = [t](const auto& changes) {
+      double value = 0;
+      for (const auto& [since, set] : changes) {
+        if (since <= t) value = set;
+      }
+      return value;
+    };
+    const double by_marks = last(routed);
+    return by_marks + (1 - by_marks) * last(history) / 100;
   }
 
   Weights weights{{"v1", 100}, {"v2", 0}};
   int failures = 0;
   std::vector<std::pair<TimePoint, double>> history;
+  std::vector<RouteMatch> matches;
+  int route_failures = 0;
+  bool can_mirror = true;
+  double mirror = 0;            ///< percent
+  double matched_share = 0.05;  ///< of the traffic, whatever the matches are
+  std::vector<std::pair<TimePoint, double>> routed;
 
  private:
   Clock& clock_;

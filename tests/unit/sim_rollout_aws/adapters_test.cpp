@@ -88,6 +88,53 @@ TEST(AppMeshTraffic, RoutesItDoesNotUnderstandAreLeftAlone) {
   EXPECT_EQ(route.updates, 0);
 }
 
+/// "CreateRoute app-route-to-app-v2-1", one line per call.
+std::string lines_of(const std::vector<AwsTraffic::Call>& calls, const char* key) {
+  std::string text;
+  for (const AwsTraffic::Call& call : calls) {
+    text += call.operation + " " + get_string(*call.input, key) + "\n";
+  }
+  return text;
+}
+
+TEST(AppMeshTraffic, AMatchBecomesARouteAsTheOneItPrecedes) {
+  FakeRoute route;
+  const std::string folder = "/v20190125/meshes/coalmine/virtualRouter/app-router/routes";
+  Fixture f([&](const net::Request& r) {
+    if (r.target != folder) return route(r);
+    return ok(R"({"routes":[{"routeName":"app-route"},{"routeName":"app-route-to-app-v2-3"},
+                 {"routeName":"other"}]})");
+  });
+  AppMeshTraffic traffic(f.client, kRoute, {});
+  const RouteMatch header{RouteMatch::By::Header, "X-Tester", "alice"};
+  const RouteMatch segment{RouteMatch::By::Segment, "shop", "", false, "/shop", ""};
+  const auto calls = traffic.calls_for({header, segment});
+  ASSERT_TRUE(calls) << to_string(calls.error());
+  EXPECT_EQ(lines_of(*calls, "routeName"),
+            "CreateRoute app-route-to-app-v2-1\nCreateRoute app-route-to-app-v2-2\n"
+            "DeleteRoute app-route-to-app-v2-3\n");
+  EXPECT_EQ((*(*calls)[0].input)["spec"], Json::parse(R"({"priority":6,"httpRoute":{
+    "match":{"prefix":"/","headers":[{"name":"X-Tester","match":{"exact":"alice"}}]},
+    "retryPolicy":{"maxRetries":2},
+    "action":{"weightedTargets":[{"virtualNode":"app-v2","weight":100,"port":9000}]}}})"));
+  EXPECT_EQ((*(*calls)[1].input)["spec"]["httpRoute"]["match"]["prefix"], "/shop");
+  EXPECT_EQ(lines_of(traffic.calls_for({}).value(), "routeName"),
+            "DeleteRoute app-route-to-app-v2-3\n");
+  EXPECT_EQ(route.updates, 0);
+
+  route.spec["priority"] = 0;
+  EXPECT_EQ(traffic.calls_for({header}).error().message,
+            "App Mesh route coalmine/app-router/app-route has priority 0, so no other can come "
+            "before it; give it a larger number");
+  route.spec.erase("priority");
+  EXPECT_EQ((*traffic.calls_for({header}).value()[0].input)["spec"]["priority"], 1000);
+  route.spec["httpRoute"]["match"]["prefix"] = "/api";
+  EXPECT_EQ(traffic.calls_for({segment}).error().message,
+            "App Mesh route coalmine/app-router/app-route does not take requests to /shop");
+  EXPECT_NE(traffic.set_mirror(Percent{5}).error().message.find("neither App Mesh nor"),
+            std::string::npos);
+}
+
 /// Answers ELBv2's describes; keeps the last modify.
 struct FakeElb {
   std::string forward =
@@ -114,6 +161,29 @@ struct FakeElb {
           fmt::format("<TargetGroups><member><TargetGroupArn>arn:{}</TargetGroupArn>"
                       "</member></TargetGroups>",
                       name));
+    }
+    if (action == "DescribeRules") {
+      const std::string one =
+          "<Actions><member><Type>forward</Type>" + forward + "</member></Actions>";
+      const auto rule = [&one](int priority, std::string_view conditions) {
+        return fmt::format(
+            "<member><RuleArn>arn:aws:elb:r:1:listener-rule/app/x/1/2/{0}</RuleArn>"
+            "<Priority>{0}</Priority><Conditions>{1}</Conditions>{2}</member>",
+            priority, conditions, one);
+      };
+      const std::string host =
+          "<member><Field>host-header</Field><Values><member>a.b</member></Values>"
+          "<HostHeaderConfig><Values><member>a.b</member></Values></HostHeaderConfig></member>";
+      const bool by_arn = request.body.find("RuleArns") != std::string::npos;
+      return reply("<Rules>" + (by_arn ? std::string() : rule(4, "") + rule(2, "")) +
+                   rule(5, host) + "</Rules>");
+    }
+    if (action == "DescribeTags") {
+      return reply(
+          "<TagDescriptions><member>"
+          "<ResourceArn>arn:aws:elb:r:1:listener-rule/app/x/1/2/2</ResourceArn><Tags><member>"
+          "<Key>coalmine:canary</Key><Value>app-v2</Value></member></Tags></member>"
+          "</TagDescriptions>");
     }
     if (action == "DescribeListeners") {
       return reply(
@@ -145,6 +215,45 @@ TEST(AlbTraffic, SetsTheForwardOfTheDefaultAction) {
   AlbTraffic wrong_port(f.client, {"coalmine", 81, ""}, {});
   EXPECT_EQ(wrong_port.current_weights().error().message,
             "load balancer \"coalmine\" has no listener on port 81; it has 80");
+}
+
+TEST(AlbTraffic, AMatchBecomesARuleBeforeTheOneThatSplits) {
+  FakeElb elb;
+  Fixture f([&elb](const net::Request& r) { return elb(r); });
+  AlbTraffic traffic(f.client, {"coalmine", 80, "arn:aws:elb:r:1:listener-rule/app/x/1/2/5"}, {});
+  const RouteMatch header{RouteMatch::By::Header, "X-Tester", "alice"};
+  const RouteMatch cookie{RouteMatch::By::Cookie, "group", "beta"};
+  const auto calls = traffic.calls_for({header, cookie});
+  ASSERT_TRUE(calls) << to_string(calls.error());
+  ASSERT_EQ(calls->size(), 3u);  // the cookie takes two rules
+  EXPECT_EQ((*calls)[0].operation, "ModifyRule") << "our own of before is used again";
+  EXPECT_EQ((*(*calls)[0].input)["RuleArn"], "arn:aws:elb:r:1:listener-rule/app/x/1/2/2");
+  const Json& made = *(*calls)[1].input;
+  EXPECT_EQ((*calls)[1].operation, "CreateRule");
+  EXPECT_EQ(made["ListenerArn"], "arn:aws:elb:r:1:listener/app/x/1/2");
+  EXPECT_EQ(made["Priority"], 3);  // 4 and 2 are taken
+  EXPECT_EQ((*(*calls)[2].input)["Priority"], 1);
+  EXPECT_EQ(made["Conditions"], Json::parse(R"([
+    {"Field":"host-header","HostHeaderConfig":{"Values":["a.b"]}},
+    {"Field":"http-header",
+     "HttpHeaderConfig":{"HttpHeaderName":"cookie","Values":["group=beta","group=beta;*"]}}])"));
+  EXPECT_EQ(made["Actions"], Json::parse(R"([{"Type":"forward","ForwardConfig":
+    {"TargetGroups":[{"TargetGroupArn":"arn:v2","Weight":1}]}}])"));
+  EXPECT_EQ(lines_of(traffic.calls_for({}).value(), "RuleArn"),
+            "DeleteRule arn:aws:elb:r:1:listener-rule/app/x/1/2/2\n");
+  EXPECT_EQ(traffic.calls_for({header, header, header, header, header}).error().message,
+            "no priority is free before ALB rule arn:aws:elb:r:1:listener-rule/app/x/1/2/5");
+}
+
+TEST(AlbTraffic, SessionAffinityIsTheTargetGroupsStickiness) {
+  FakeElb elb;
+  Fixture f([&elb](const net::Request& r) { return elb(r); });
+  AlbTraffic traffic(f.client, {"coalmine", 80, "", 15min}, {});
+  ASSERT_TRUE(traffic.set_weights(Percent{0}));
+  EXPECT_NE(elb.modified.find("ForwardConfig.TargetGroupStickinessConfig.DurationSeconds=900"),
+            std::string::npos)
+      << elb.modified;
+  EXPECT_NE(elb.modified.find("TargetGroupStickinessConfig.Enabled=true"), std::string::npos);
 }
 
 /// CloudWatch with values by query id and minute.

@@ -89,6 +89,26 @@ TEST(PlanText, WhatIsPrintedLoadsAsTheSamePlan) {
   }
 }
 
+TEST(PlanText, RoutesMirrorsLoadAndAffinityComeBackToo) {
+  const rollout::Plan plan =
+      imported("coalmine",
+               "rollout:\n"
+               "  plan:\n"
+               "    - route: [{header: X-A, regex: 'x\\.y.*'}, {cookie: c}, {segment: shop}]\n"
+               "    - bake: 1m\n"
+               "    - mirror: 5%\n"
+               "    - bake: 1m\n"
+               "    - route: []\n"
+               "    - promote: v2\n"
+               "  session-affinity: {lasts: 15m}\n"
+               "  load: 5/s\n");
+  const std::string printed = render_plan(plan);
+  const rollout::Plan again = imported("coalmine", printed.c_str());
+  EXPECT_EQ(dump_json(rollout::to_json(again), 1), dump_json(rollout::to_json(plan), 1)) << printed;
+  ASSERT_TRUE(again.affinity && again.load);
+  EXPECT_EQ(std::get<rollout::RouteMatching>(again.steps[0].what).any_of[0].value, "x\\.y.*");
+}
+
 TEST(PlanText, PeopleCanReadIt) {
   EXPECT_GOLDEN("scenario/import-flagger.yaml", render_plan(imported("flagger", kFlagger)));
   EXPECT_GOLDEN("scenario/import-argo.yaml", render_plan(imported("argo", kArgo)));
@@ -205,7 +225,7 @@ TEST(Validate, ImpossibleAndUnplayablePlansAreRefusedWithTheReason) {
       "  plan: [{weight: 1%}, {bake: 1h}, {promote: new}]\n  deadline: {after: 30m}\n",
       "  plan: [{weight: 0%}, {bake: 1m}, {promote: new}]\n"
       "  checks: [{limits: [{metric: errors, max: 1%}]}]\n",
-      "  plan: [{weight: 1%}, {mirror: 10%}, {bake: 1m}, {promote: new}]\n",
+      "  plan: [{weight: 1%}, {experiment: {for: 1m, share: 5%}}, {promote: new}]\n",
       "  plan: [{route: [{header: x-canary, value: insider}]}, {weight: 1%}, {bake: 1m}]\n",
       "  plan: [{weight: 1%}, {bake: 1m}, {promote: new}]\n"
       "  hooks: [{name: ask, at: pre-step, url: \"http://127.0.0.1:1/\"}]\n",
@@ -226,6 +246,36 @@ TEST(Validate, ImpossibleAndUnplayablePlansAreRefusedWithTheReason) {
     for (const Error& problem : loaded.problems) all += render_problem(problem, text);
   }
   EXPECT_GOLDEN("scenario/plan-problems.txt", all);
+}
+
+TEST(Routes, SegmentsAreTakenFromTheTrafficAndEveryRouteNeedsATraveller) {
+  std::string text = with_rollout(
+      "  plan: [{route: [{segment: shop}, {cookie: group, value: beta}]}, {bake: 1m}]\n");
+  const auto traffic = [&text](const std::string& segments) {
+    std::string with = text;
+    const auto at = with.find("traffic: {") + 10;
+    return with.insert(at, "segments: [" + segments + "], ");
+  };
+  const Loaded good = load_scenario(
+      traffic("{name: shop, path: /shop, share: 5%}, {name: b, header: \"Cookie:x=1;group=beta\", "
+              "share: 1%}"),
+      "test.yaml");
+  for (const Error& problem : good.problems) ADD_FAILURE() << to_string(problem);
+  ASSERT_TRUE(good.scenario);
+  const auto& route = std::get<rollout::RouteMatching>(good.scenario->spec.plan.steps[0].what);
+  EXPECT_EQ(route.any_of[0].path, "/shop");
+  const auto problems = [](const std::string& with) {
+    std::string all;
+    for (const Error& problem : load_scenario(with, "t").problems) all += problem.message + "\n";
+    return all;
+  };
+  EXPECT_EQ(problems(traffic("{name: shop, path: /shop, share: 5%}")),
+            "no request of the scenario has the cookie group: beta, so the route would judge "
+            "nobody; give given.traffic a segment that has it\n");
+  EXPECT_EQ(problems(traffic("{name: shop, share: 5%}")),
+            "nothing tells the requests of the segment \"shop\" from others: it needs a path or a "
+            "header\n");
+  EXPECT_EQ(problems(text), "there is no segment \"shop\": the traffic has none\n");
 }
 
 TEST(Validate, DoubtfulPlansAreWarnedOf) {
