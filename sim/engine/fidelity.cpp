@@ -27,7 +27,7 @@ std::string why_in_order(const world::Spec& spec, const world::Version& version)
   if (version.capacity) return text("has a capacity, so its requests queue");
   if (version.concurrency) return text("has a concurrency, so its requests queue");
   if (const auto* build = other_build(spec, version)) {
-    const std::string why = why_in_order(spec, *build);
+    std::string why = why_in_order(spec, *build);
     if (!why.empty()) return why;
   }
   const auto fault_text = [&](const world::Fault& fault) {
