@@ -158,6 +158,7 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
                   : head.path;
   view.query = head.query;
   view.source_ipv4 = c->peer_ipv4;
+  view.now_s = epoch_s_;
   views_.clear();
   for (const FieldView& field : head.fields) views_.push_back({field.name, field.value});
   view.headers = views_;
@@ -171,6 +172,7 @@ std::size_t Worker::begin(Client* c, char* rest, std::size_t rest_size) {
   if (decision.forward != nullptr) {
     c->forward = decision.forward;
     c->target = decision.target;
+    c->first_met = !decision.kept && decision.forward->forward->stickiness.duration > Duration{};
     c->plan = plan_.get();
     ++c->plan->users;
     c->plan_target = &c->plan->targets[decision.chosen().id];

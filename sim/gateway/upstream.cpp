@@ -12,6 +12,7 @@
 #include "sim/core/check.h"
 #include "sim/gateway/untaken.h"
 #include "sim/gateway/worker_types.h"
+#include "sim/traffic/stickiness.h"
 
 namespace coalmine::gateway {
 
@@ -297,7 +298,19 @@ bool Worker::response_head(Upstream* u, std::string_view early) {
   if (c->keep_alive && c->minor == 0) {
     head_out_.insert(head_out_.size() - 2, "connection: keep-alive\r\n");
   }
+  if (c->first_met) remember_target(c);
   return true;
+}
+
+// Users of a sticky forward are told which target they met; the head waits in head_out_.
+void Worker::remember_target(const Client* c) {
+  const traffic::Forward& forward = *c->forward->forward;
+  const std::int64_t expires_s = epoch_s_ + forward.stickiness.duration / std::chrono::seconds{1};
+  head_out_.resize(head_out_.size() - 2);  // the empty line
+  traffic::append_sticky_cookies(head_out_,
+                                 traffic::sticky_value(forward.targets[c->target].name, expires_s),
+                                 http_date(expires_s));
+  head_out_ += "\r\n";
 }
 
 void Worker::response_body(Upstream* u, char* bytes, std::size_t size) {

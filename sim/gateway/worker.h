@@ -237,6 +237,7 @@ class Worker {
   void upstream_readable(Upstream* u);
   void response_bytes(Upstream* u, char* bytes, std::size_t size);
   bool response_head(Upstream* u, std::string_view early);
+  void remember_target(const Client* c);
   void response_body(Upstream* u, char* bytes, std::size_t size);
   void response_complete(Upstream* u, bool extra_bytes);
   void upstream_closed(Upstream* u, bool clean_end);

@@ -52,8 +52,7 @@ Status check_limits(const world::Spec& spec, double speed) {
   }
   if (spec.plan.affinity) {
     return error(spec.plan.affinity->place,
-                 "session affinity cannot be played live: the lab's load balancer sets no cookies "
-                 "and its load keeps none");
+                 "session affinity cannot be played live: the users of the lab keep no cookies");
   }
   if (!(speed > 0 && speed <= kMaxSpeed)) {
     return error("speed is {}, allowed is up to {}", speed, kMaxSpeed);

@@ -20,6 +20,7 @@ struct RequestView {
   std::string_view query;       ///< behind '?', still percent-encoded
   std::span<const HeaderView> headers;
   std::uint32_t source_ipv4 = 0;  ///< host byte order
+  std::int64_t now_s = 0;         ///< seconds since 1970, for cookies that expire
 };
 
 constexpr char ascii_lower(char c) {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "sim/core/check.h"
+#include "sim/traffic/stickiness.h"
 
 namespace coalmine::traffic {
 namespace {
@@ -192,6 +193,18 @@ void rewrite_path(const RouteEntry& entry, Decision& decision, std::string& scra
   decision.path = scratch;
 }
 
+/// The target that the user met before, if the forward is sticky and one of its instances answers.
+bool stick(const ForwardIndex& forward, const RequestView& request, Decision& decision) {
+  const Forward& what = *forward.forward;
+  if (what.stickiness.duration <= Duration{}) return false;
+  const auto met = sticky_target(request.headers, what.targets, request.now_s);
+  if (!met || forward.targets[*met].usable.empty()) return false;
+  decision.forward = &forward;
+  decision.target = *met;
+  decision.kept = true;
+  return true;
+}
+
 void decide(const std::vector<RouteEntry>& routes, const PathIndex& paths, RequestView& request,
             std::uint64_t draw, std::string& scratch, Decision& decision) {
   const std::size_t first =
@@ -205,6 +218,7 @@ void decide(const std::vector<RouteEntry>& routes, const PathIndex& paths, Reque
   rewrite_path(*found, decision, scratch);
   if (found->route->rewrite.hostname) decision.host = *found->route->rewrite.hostname;
   if (const ForwardIndex* forward = found->forward.get()) {
+    if (stick(*forward, request, decision)) return;
     if (forward->total_weight == 0) {
       decision.refusal = Refusal::NoWeight;
       return;

@@ -87,6 +87,7 @@ struct Decision {
   const Route* route = nullptr;           ///< the deepest one that matched
   const ForwardIndex* forward = nullptr;  ///< null if refused before a pick, or answered
   std::size_t target = 0;                 ///< index in forward->targets
+  bool kept = false;                      ///< the target is the one that the user met before
   const FixedResponse* fixed = nullptr;
   const Redirect* redirect = nullptr;
   std::string_view path;     ///< to send on, without the query

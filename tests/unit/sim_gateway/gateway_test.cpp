@@ -49,6 +49,36 @@ TEST(Gateway, SpeaksTheAlbDialect) {  // ALB user guide, X-Forwarded headers and
   EXPECT_EQ(ask(port_of(*gateway), "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n").status, 405);
 }
 
+TEST(Gateway, AStickyForwardKeepsUsersAtTheTargetTheyMet) {  // ALB: target group stickiness
+  Upstream one(echo("v1")), two(echo("v2"));
+  const Json sticky = {{"stickiness", {{"duration", "1h"}}}};
+  const Json alb = {{"dialect", "alb"}};
+  const auto table = [&](std::uint32_t first, std::uint32_t second, std::uint64_t version) {
+    return table_of({{"v1", first, {one.port()}}, {"v2", second, {two.port()}}}, version, sticky,
+                    alb);
+  };
+  const auto gateway = start_gateway(table(0, 1, 1));
+  const Answer met = ask(port_of(*gateway), kGet);
+  EXPECT_TRUE(met.body.starts_with("v2"));
+  const std::string set = met.field("set-cookie");
+  ASSERT_TRUE(set.starts_with("AWSALBTG=")) << met.head;
+  EXPECT_NE(set.find("; Expires="), std::string::npos) << set;
+  EXPECT_NE(met.head.find("; SameSite=None; Secure\r\n"), std::string::npos);
+  const std::string cookie = set.substr(0, set.find(';'));
+  const auto with = [](const std::string& value) {
+    return "GET / HTTP/1.1\r\nHost: x\r\nCookie: a=b; " + value + "\r\n\r\n";
+  };
+  ASSERT_TRUE(gateway->update(table(1, 0, 2)));
+  const Answer again = ask(port_of(*gateway), with(cookie));
+  EXPECT_TRUE(again.body.starts_with("v2")) << "the cookie is read before the weights";
+  EXPECT_EQ(again.field("set-cookie"), "") << "it is not prolonged";
+  EXPECT_TRUE(ask(port_of(*gateway), kGet).body.starts_with("v1"));
+  EXPECT_TRUE(ask(port_of(*gateway), with("AWSALBTG=x")).body.starts_with("v1"));
+  ASSERT_TRUE(gateway->update(table_of({{"v1", 1, {one.port()}}, {"v2", 1, {}}}, 3, sticky, alb)));
+  EXPECT_TRUE(ask(port_of(*gateway), with(cookie)).body.starts_with("v1"))
+      << "nobody is left where the user was";
+}
+
 TEST(Gateway, KeepsConnectionsOnBothSides) {
   Upstream upstream(echo("v1"));
   const auto gateway = start_gateway(table_of({{"v1", 1, {upstream.port()}}}));
