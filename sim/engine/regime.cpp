@@ -114,7 +114,8 @@ void forward(const world::Spec& spec, const RegimeInputs& inputs,
     segment.weight[k] = static_cast<double>(target.target->weight) / static_cast<double>(total);
     set(k, target, v);
   }
-  if (world::mirrors(spec.plan)) add_mirror(spec, inputs, forward, segment, routed);
+  if (rollout::has_step<rollout::Mirror>(spec.plan))
+    add_mirror(spec, inputs, forward, segment, routed);
   segment.sticky = forward.forward->stickiness.duration;
   routed.sticky |= segment.sticky > Duration{};
   for (const traffic::TargetIndex& target : forward.targets) {

@@ -63,7 +63,7 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
       health_matters_(health_matters(spec)),
       tables_(make_tables(spec)),
       tables_of_builds_(tables_),
-      beside_(spec.plan.load || world::mirrors(spec.plan)),
+      beside_(spec.plan.load || rollout::has_step<rollout::Mirror>(spec.plan)),
       limits_(rollout::latency_limits(spec.plan.analyses)),
       count_only_(aggregate),
       ledger_(spec, recorder_, seed, kVirtualEpoch, tables_,
@@ -439,7 +439,7 @@ Result<world::Record> simulate(const world::Spec& spec, const world::RunOptions&
   if (const std::string note = plane->note(); !note.empty()) {
     recorder.record().fidelity_reason += "; " + note;
   }
-  const bool mirrors = world::mirrors(spec.plan);
+  const bool mirrors = rollout::has_step<rollout::Mirror>(spec.plan);
   if (mirrors) {
     recorder.record().fidelity_reason +=
         "; a mesh that mirrors is assumed, which neither App Mesh nor a load balancer does";

@@ -1,6 +1,5 @@
 #include "sim/rollout/driver.h"
 
-#include <algorithm>
 #include <deque>
 
 #include "sim/rollout/analysis/analysis.h"
@@ -151,13 +150,8 @@ class Driver {
 
   /// Only what the plan has: a mirror needs no call about matches.
   Status set_routes(const SideRoutes& routes) {
-    const auto has = [this]<typename StepType>(const StepType&) {
-      return std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) {
-        return std::holds_alternative<StepType>(step.what);
-      });
-    };
-    if (has(RouteMatching{})) TRY_STATUS(world_.traffic.set_matches(routes.matches));
-    if (has(Mirror{})) TRY_STATUS(world_.traffic.set_mirror(routes.mirror));
+    if (has_step<RouteMatching>(plan_)) TRY_STATUS(world_.traffic.set_matches(routes.matches));
+    if (has_step<Mirror>(plan_)) TRY_STATUS(world_.traffic.set_mirror(routes.mirror));
     return {};
   }
 

@@ -142,9 +142,7 @@ bool changes_tasks(const Plan& plan) {
   const Promote* promote = promotion_of(plan);
   return plan.capacity == CanaryCapacity::FollowWeight ||
          (promote != nullptr && (promote->kind != PromoteKind::ByWeights || promote->stops_idle)) ||
-         std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) {
-           return std::holds_alternative<ScaleCanary>(step.what);
-         });
+         has_step<ScaleCanary>(plan);
 }
 
 int canary_tasks(const ScaleCanary& how, double share, int stable) {

@@ -11,6 +11,7 @@
 // Below: sim/aws (adapters only), sim/core. Above: sim/engine, sim/lab, sim/scenario, sim/cli.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -234,6 +235,12 @@ bool changes_tasks(const Plan& plan);
 int canary_tasks(const ScaleCanary& how, double share, int stable);
 /// The plan's promotion; nullptr: it has none.
 const Promote* promotion_of(const Plan& plan);
+/// Whether one of the steps is of this kind.
+template <typename Kind>
+bool has_step(const Plan& plan) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(),
+                     [](const Step& step) { return std::holds_alternative<Kind>(step.what); });
+}
 
 /// What no world can play yet, each with the reason: a plan that has it must be refused, since
 /// leaving it out would answer another question.

@@ -222,9 +222,7 @@ void doubt_weights(const Plan& plan, std::vector<Error>& doubts) {
     add(doubts, plan.steps.front().place,
         "nothing is waited for: the canary has all traffic before anybody could look");
   } else if (!watched && !plan.steps.empty()) {
-    const bool asks = std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) {
-      return std::holds_alternative<Pause>(step.what) || std::holds_alternative<Examine>(step.what);
-    });
+    const bool asks = has_step<Pause>(plan) || has_step<Examine>(plan);
     if (!asks && plan.hooks.empty()) {
       add(doubts, plan.steps.front().place,
           "no analysis, check or alarm looks at the canary: whatever it does, it is promoted");

@@ -329,15 +329,10 @@ class Doubter {
   // --- checks ----------------------------------------------------------------------------------
 
   bool somebody_looks() const {
-    if (!plan_.analyses.empty() || !plan_.checks.empty() || plan_.watch) return true;
-    return std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const rollout::Step& step) {
-      return std::holds_alternative<rollout::Examine>(step.what);
-    });
+    return !plan_.analyses.empty() || !plan_.checks.empty() || plan_.watch ||
+           rollout::has_step<rollout::Examine>(plan_);
   }
-  bool promotes() const {
-    return !plan_.steps.empty() &&
-           std::holds_alternative<rollout::Promote>(plan_.steps.back().what);
-  }
+  bool promotes() const { return rollout::promotion_of(plan_) != nullptr; }
   bool operator_promotes() const {
     return std::any_of(spec_.events.begin(), spec_.events.end(), [](const auto& event) {
       const auto* speaks = std::get_if<world::OperatorSpeaks>(&event.what);

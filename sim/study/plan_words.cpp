@@ -14,15 +14,6 @@ using rollout::CheckSpec;
 using rollout::Limit;
 using rollout::Signal;
 
-std::string joined(const std::vector<std::string>& parts, std::string_view between) {
-  std::string text;
-  for (const std::string& part : parts) {
-    if (!text.empty()) text += between;
-    text += part;
-  }
-  return text;
-}
-
 std::string value_words(Signal signal, double value) {
   if (signal == Signal::Errors) return fmt::format("{:g}%", value);
   if (signal == Signal::Latency) return to_string(from_seconds(value));
@@ -85,7 +76,7 @@ std::string limit_words(const Limit& limit) {
   side(limit.pass_max, "at most", "under", true);
   if (!limit.pass_max) side(limit.fail_above, "at most", "under", false);
   return fmt::format("{}{} {}", signal_words(limit.signal, limit.quantile),
-                     scope_words(limit.scope), joined(sides, " and "));
+                     scope_words(limit.scope), fmt::join(sides, " and "));
 }
 
 std::string failure_words(const CheckSpec& check) {
@@ -103,7 +94,7 @@ std::string failure_words(const CheckSpec& check) {
 std::string check_words(const CheckSpec& check) {
   std::vector<std::string> limits;
   for (const Limit& limit : check.limits) limits.push_back(limit_words(limit));
-  return fmt::format("{} every {}{}", joined(limits, ", "), to_string(check.every),
+  return fmt::format("{} every {}{}", fmt::join(limits, ", "), to_string(check.every),
                      failure_words(check));
 }
 
@@ -188,7 +179,7 @@ std::string describe_judge(const rollout::Plan& plan) {
     }
   }
   add_alarms(plan, parts);
-  return joined(parts, "; ");
+  return fmt::format("{}", fmt::join(parts, "; "));
 }
 
 }  // namespace coalmine::study

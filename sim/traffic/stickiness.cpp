@@ -4,19 +4,12 @@
 
 #include <charconv>
 
+#include "sim/core/random.h"
+
 namespace coalmine::traffic {
 namespace {
 
 constexpr std::size_t kHashDigits = 16;
-
-/// FNV-1a, 64 bits (Fowler, Noll, Vo; RFC draft-eastlake-fnv): short names differ in it.
-std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
-  return hash;
-}
 
 template <typename Number>
 std::optional<Number> hex(std::string_view text) {
@@ -44,7 +37,7 @@ std::string_view find_cookie(std::string_view field) {
 }  // namespace
 
 std::string sticky_value(std::string_view target, std::int64_t expires_s) {
-  return fmt::format("{:0{}x}{:x}", hash_of(target), kHashDigits, expires_s);
+  return fmt::format("{:0{}x}{:x}", stable_hash(target), kHashDigits, expires_s);
 }
 
 std::optional<std::size_t> sticky_target(std::span<const HeaderView> headers,
@@ -60,7 +53,7 @@ std::optional<std::size_t> sticky_target(std::span<const HeaderView> headers,
   const auto expires_s = hex<std::int64_t>(value.substr(kHashDigits));
   if (!hash || !expires_s || *expires_s <= now_s) return std::nullopt;
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    if (hash_of(targets[i].name) == *hash) return i;
+    if (stable_hash(targets[i].name) == *hash) return i;
   }
   return std::nullopt;
 }

@@ -1,6 +1,5 @@
 #include "sim/engine/world/world.h"
 
-#include <algorithm>
 #include <tuple>
 
 namespace coalmine::world {
@@ -95,12 +94,6 @@ faults::Fault to_fault(const Spec& spec, const Fault& fault) {
 std::vector<Fault> faults_of(const RevisionArrives& revision) {
   if (revision.errors.value <= 0) return {};
   return {{FaultKind::Errors, revision.errors, 500, std::nullopt, ""}};
-}
-
-bool mirrors(const rollout::Plan& plan) {
-  return std::any_of(plan.steps.begin(), plan.steps.end(), [](const rollout::Step& step) {
-    return std::holds_alternative<rollout::Mirror>(step.what);
-  });
 }
 
 std::string render_weights(const Spec& spec, const std::map<std::string, std::uint32_t>& weights) {

@@ -235,8 +235,6 @@ faults::Latency to_latency(const Latency& latency);
 faults::HeaderField header_field(std::string_view text);
 /// The faults of a version from the beginning, once this revision runs in its tasks.
 std::vector<Fault> faults_of(const RevisionArrives& revision);
-/// Whether the plan has a step that copies requests.
-bool mirrors(const rollout::Plan& plan);
 /// "v1 99  v2 1", in the file's order.
 std::string render_weights(const Spec& spec, const std::map<std::string, std::uint32_t>& weights);
 /// The same, and that some requests go to the canary whatever they say.

@@ -1,6 +1,9 @@
 // A small world for controller tests: exact clock, weights that obey at once, drawn requests.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -8,6 +11,7 @@
 
 #include "sim/core/random.h"
 #include "sim/rollout/driver.h"
+#include "sim/rollout/replay.h"
 #include "sim/rollout/weights.h"
 
 namespace coalmine::rollout::test {
@@ -261,6 +265,26 @@ inline FakeRun run(const Plan& plan, FakeVersion v1, FakeVersion v2, std::uint64
   result.end = run_rollout(plan, world);
   result.weights = traffic.history;
   return result;
+}
+
+/// Whatever line a controller's journal broke after: at most one planned step up from what was set
+/// before, and the journal as a whole says why.
+inline void expect_no_jump(const std::vector<std::pair<TimePoint, double>>& weights,
+                           const std::vector<double>& planned, long lines) {
+  double before = 0;
+  for (const auto& [t, weight] : weights) {
+    const auto at = std::find(planned.begin(), planned.end(), weight);
+    ASSERT_NE(at, planned.end()) << weight;
+    EXPECT_TRUE(weight <= before || *(at - 1) == before)
+        << "killed after line " << lines << ": " << before << " -> " << weight;
+    before = weight;
+  }
+}
+inline void expect_replayed(const std::string& journal, long lines) {
+  const auto replay = replay_journal(journal, "j");
+  ASSERT_TRUE(replay) << to_string(replay.error());
+  EXPECT_FALSE(replay->disagreement)
+      << "killed after line " << lines << ": " << to_string(*replay->disagreement);
 }
 
 }  // namespace coalmine::rollout::test

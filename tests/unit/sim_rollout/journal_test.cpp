@@ -74,21 +74,9 @@ TEST(Journal, ControllerKilledAnywhereGoesOnWithoutAJumpUpwards) {
       const Killed run = run_killed(lines, v2);
       finished = run.finished;
       EXPECT_EQ(run.outcome, faulty ? Outcome::RolledBack : Outcome::Promoted) << lines;
-      double before = 0;
-      const std::vector<double> planned = {0, 1, 50, 100};
-      for (const auto& [t, weight] : run.weights) {
-        const auto at = std::find(planned.begin(), planned.end(), weight);
-        ASSERT_NE(at, planned.end());
-        // At most one planned step up from what was set before.
-        EXPECT_TRUE(weight <= before || *(at - 1) == before)
-            << "killed after line " << lines << ": " << before << " -> " << weight;
-        before = weight;
-      }
+      test::expect_no_jump(run.weights, {0, 1, 50, 100}, lines);
       EXPECT_EQ(run.weights.back().second, faulty ? 0 : 100) << lines;
-      const auto replay = replay_journal(run.journal, "j");
-      ASSERT_TRUE(replay) << to_string(replay.error());
-      EXPECT_FALSE(replay->disagreement)
-          << "killed after line " << lines << ": " << to_string(*replay->disagreement);
+      test::expect_replayed(run.journal, lines);
     }
     EXPECT_TRUE(finished);
     EXPECT_GT(lines, 20);

@@ -350,19 +350,8 @@ TEST(Routes, AControllerKilledAnywhereLeavesNoneBehind) {
       finished = played.finished;
       EXPECT_EQ(played.end.outcome, errors > .01 ? Outcome::RolledBack : Outcome::Promoted);
       EXPECT_TRUE(played.left.empty()) << "killed after line " << lines;
-      double before = 0;
-      const std::vector<double> planned = {0, 10, 50, 100};
-      for (const auto& [t, weight] : played.weights) {
-        const auto at = std::find(planned.begin(), planned.end(), weight);
-        ASSERT_NE(at, planned.end());
-        EXPECT_TRUE(weight <= before || *(at - 1) == before)
-            << "killed after line " << lines << ": " << before << " -> " << weight;
-        before = weight;
-      }
-      const auto replay = replay_journal(played.journal, "j");
-      ASSERT_TRUE(replay) << to_string(replay.error());
-      EXPECT_FALSE(replay->disagreement)
-          << "killed after line " << lines << ": " << to_string(*replay->disagreement);
+      test::expect_no_jump(played.weights, {0, 10, 50, 100}, lines);
+      test::expect_replayed(played.journal, lines);
     }
     EXPECT_TRUE(finished);
     EXPECT_GT(lines, 20);

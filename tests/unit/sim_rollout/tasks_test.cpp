@@ -328,22 +328,12 @@ TEST_P(KilledController, GoesOn) {
     finished = run.finished;
     ASSERT_TRUE(run.end) << lines << to_string(run.end.error());
     EXPECT_EQ(run.end->outcome, Outcome::Promoted) << lines << ": " << run.end->reason;
-    double before = 0;
-    for (const auto& [t, weight] : run.weights) {
-      const auto at = std::find(planned.begin(), planned.end(), weight);
-      ASSERT_NE(at, planned.end()) << weight;
-      EXPECT_TRUE(weight <= before || *(at - 1) == before)
-          << "killed after line " << lines << ": " << before << " -> " << weight;
-      before = weight;
-    }
+    test::expect_no_jump(run.weights, planned, lines);
     EXPECT_EQ(run.weights.back().second, GetParam().last) << lines;
     EXPECT_EQ(run.tasks.canary.desired, wanted.canary.desired) << "killed after line " << lines;
     EXPECT_EQ(run.tasks.stable.desired, wanted.stable.desired) << "killed after line " << lines;
     EXPECT_EQ(run.tasks.stable.build, wanted.stable.build) << "killed after line " << lines;
-    const auto replay = replay_journal(run.journal, "j");
-    ASSERT_TRUE(replay) << to_string(replay.error());
-    EXPECT_FALSE(replay->disagreement)
-        << "killed after line " << lines << ": " << to_string(*replay->disagreement);
+    test::expect_replayed(run.journal, lines);
   }
   EXPECT_TRUE(finished);
   EXPECT_GT(lines, 20);
