@@ -1,7 +1,7 @@
 #include "sim/cli/plan_option.h"
 
-#include "sim/cli/rollout_command.h"
 #include "sim/cli/run_command.h"
+#include "sim/cli/steps_text.h"
 #include "sim/cli/verb.h"
 #include "sim/study/study.h"
 

@@ -19,10 +19,6 @@ struct RolloutCommand {
   bool dry_run = false;           ///< start: print the calls, change nothing
 };
 
-/// "1%,10m,10%,5m,50%,5m,promote": a share is a weight, a duration a bake; "pause" waits for an
-/// operator, "pause:1h" at most so long. Errors name the word and what is allowed.
-Result<std::vector<rollout::Step>> parse_steps(std::string_view text, const std::string& canary);
-
 /// Runs a rollout in the foreground; goes on with an interrupted one of that name, by the plan in
 /// its journal. 0 promoted, 1 rolled back or aborted, 2 wrong plan, 3 environment or interrupted.
 int rollout_start(const RolloutCommand& command);

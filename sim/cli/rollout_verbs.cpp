@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "sim/cli/rollout_command.h"
+#include "sim/cli/steps_text.h"
 #include "sim/cli/verbs.h"
 
 namespace coalmine::cli {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "sim/aws/real_clock.h"
+#include "sim/cli/steps_text.h"
 #include "sim/cli/verb.h"
 #include "sim/net/http.h"
 #include "sim/rollout/control_file.h"
