@@ -391,10 +391,6 @@ TEST(Gateway, RetriesInsideThePickedTarget) {
   EXPECT_EQ(other.connections(), 0);
 }
 
-// --- kept connections that end as they are used -----------------------------------------------
-
-constexpr const char* kPost = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
-
 // --- shares and snapshots --------------------------------------------------------------------
 
 TEST(Gateway, ObservedSharesFollowTheWeights) {

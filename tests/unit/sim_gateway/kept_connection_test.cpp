@@ -5,6 +5,8 @@
 namespace coalmine::gateway::test {
 namespace {
 
+constexpr const char* kPost = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+
 /// Answers the first request of every connection and ends it when it has read the second: with a
 /// reset, or as a process does that dies.
 Upstream::Serve breaks_at_second(bool with_reset) {
