@@ -14,8 +14,22 @@ std::size_t segment_of(const Regime& regime, double u) {
 
 }  // namespace
 
-Affinity::Affinity(std::uint64_t users, std::size_t canary, Random random)
-    : kept_(users), canary_(canary), random_(random) {}
+Affinity::Affinity(std::uint64_t users, std::size_t canary, std::size_t segments, Random random)
+    : kept_(users),
+      met_there_(segments, std::vector<bool>(users)),
+      canary_(canary),
+      random_(random) {
+  met_.by_segment.resize(segments);
+}
+
+/// The canary serves a request of this user.
+void Affinity::meet(std::size_t user, std::size_t segment) {
+  met_.all += kept_[user].met_canary ? 0 : 1;
+  kept_[user].met_canary = true;
+  if (segment >= met_there_.size()) return;
+  met_.by_segment[segment] += met_there_[segment][user] ? 0 : 1;
+  met_there_[segment][user] = true;
+}
 
 std::size_t Affinity::choose(const SegmentRegime& segment, Kept& kept, TimePoint now,
                              std::uint64_t draw) const {
@@ -35,7 +49,7 @@ void Affinity::generate(const Regime& regime, std::uint64_t count, TimePoint beg
   const double gap = to_seconds(end - begin) / static_cast<double>(count);
   for (std::uint64_t i = 0; i < count; ++i) {
     const TimePoint now = begin + from_seconds((static_cast<double>(i) + 0.5) * gap);
-    Kept& user = kept_[random_.below(kept_.size())];
+    const std::size_t user = random_.below(kept_.size());
     const std::size_t index =
         regime.segments.size() == 1 ? 0 : segment_of(regime, random_.uniform());
     const SegmentRegime& segment = regime.segments[index];
@@ -44,12 +58,9 @@ void Affinity::generate(const Regime& regime, std::uint64_t count, TimePoint beg
       continue;
     }
     const std::uint64_t draw = random.next();
-    const std::size_t target = choose(segment, user, now, draw);
+    const std::size_t target = choose(segment, kept_[user], now, draw);
     const std::size_t v = segment.version[target];
-    if (v == canary_ && !user.met_canary) {
-      user.met_canary = true;
-      ++met_;
-    }
+    if (v == canary_ && segment.up[target]) meet(user, index);
     Meter& meter = meters[v];
     if (!segment.up[target]) {
       ++dropped;

@@ -1,10 +1,8 @@
 #include "sim/engine/aggregate.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "sim/core/check.h"
-#include "sim/core/math.h"
 
 namespace coalmine::engine {
 
@@ -170,30 +168,6 @@ void Aggregate::settle(Random& random, std::vector<Histogram>& latency) {
       cell.late = 0;
     }
   }
-}
-
-std::uint64_t new_users(std::uint64_t requests, std::uint64_t unseen, std::uint64_t users,
-                        Random& random) {
-  if (unseen == 0 || requests == 0) return 0;
-  std::uint64_t met = 0;
-  if (requests <= kUsersOneByOne) {
-    for (std::uint64_t i = 0; i < requests && met < unseen; ++i) {
-      met += random.below(users) < unseen - met ? 1 : 0;
-    }
-    return met;
-  }
-  if (users == 1) return 1;
-  const double n = static_cast<double>(requests), all = static_cast<double>(users);
-  const double u = static_cast<double>(unseen);
-  const double missed = math::exp(n * math::log1p(-1 / all));  // chance to stay unseen
-  const double mean = u * (1 - missed);
-  if (mean < 64 || u * missed < 64) return random.binomial(unseen, 1 - missed);
-  // Two users stay unseen together less often than independent ones would.
-  const double together = math::exp(n * math::log1p(-1 / ((all - 1) * (all - 1))));
-  const double variance =
-      u * missed * (1 - missed) - u * (u - 1) * missed * missed * (1 - together);
-  const double drawn = mean + std::sqrt(std::max(variance, 0.0)) * random.normal();
-  return static_cast<std::uint64_t>(std::clamp(drawn + 0.5, 0.0, u));
 }
 
 }  // namespace coalmine::engine

@@ -49,11 +49,4 @@ class Aggregate {
   std::vector<std::uint64_t> fresh_;
 };
 
-/// How many of `unseen` among `users` equally busy users are met by `requests` requests. Up to
-/// kUsersOneByOne requests each is drawn, above by the mean and variance of the occupancy problem
-/// (Johnson & Kotz, "Urn Models", 1977, 3.1), or as a binomial number where few are left.
-std::uint64_t new_users(std::uint64_t requests, std::uint64_t unseen, std::uint64_t users,
-                        Random& random);
-inline constexpr std::uint64_t kUsersOneByOne = 10'000;
-
 }  // namespace coalmine::engine

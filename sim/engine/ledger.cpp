@@ -4,7 +4,6 @@
 #include <numeric>
 
 #include "sim/core/math.h"
-#include "sim/engine/aggregate.h"
 
 namespace coalmine::engine {
 namespace {
@@ -84,7 +83,7 @@ void Ledger::end_span(TimePoint begin, TimePoint end, const std::vector<std::uin
   if (total > 0) recorder_.record().spans.push_back(std::move(span));
 }
 
-/// First and last moment, and the distinct users, of the canary's requests.
+/// First and last moment of the canary's requests.
 void Ledger::see_canary(TimePoint begin, TimePoint end, std::uint64_t requests) {
   if (requests == 0) return;
   world::Record& record = recorder_.record();
@@ -96,12 +95,24 @@ void Ledger::see_canary(TimePoint begin, TimePoint end, std::uint64_t requests) 
   }
   last_canary_span_ = {begin, end};
   last_canary_count_ = requests;
-  if (known_users_) {
-    record.blast_users = *known_users_;
-    return;
+}
+
+void Ledger::count_users() {
+  world::Record& record = recorder_.record();
+  world::VersionRecord& canary = record.versions[canary_];
+  if (!known_users_) {
+    std::vector<std::uint64_t> requests;
+    std::uint64_t rest = canary.requests;
+    for (const world::Tally& segment : canary.segments) {
+      requests.push_back(segment.requests);
+      rest -= segment.requests;
+    }
+    requests.push_back(rest);
+    known_users_ = meet_users(requests, spec_.traffic.users, users_);
   }
-  const std::uint64_t users = spec_.traffic.users;
-  record.blast_users += new_users(requests, users - record.blast_users, users, users_);
+  record.blast_users = canary.users = known_users_->all;
+  canary.segment_users = known_users_->by_segment;
+  canary.segment_users.resize(canary.segments.size());  // the rest has no name
 }
 
 /// The latencies of a version's period; what the fast loop counted is what was added since the
@@ -185,7 +196,7 @@ void Ledger::settle() {
     const double x = math::pow(u, 1.0 / static_cast<double>(last_canary_count_));
     record.last_canary = (begin - start_) + from_seconds(to_seconds(end - begin) * x);
   }
-  record.versions[canary_].users = record.blast_users;
+  count_users();
 }
 
 }  // namespace coalmine::engine

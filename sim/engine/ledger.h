@@ -10,6 +10,7 @@
 #include "sim/core/random.h"
 #include "sim/engine/control_plane.h"
 #include "sim/engine/kernel.h"
+#include "sim/engine/users.h"
 #include "sim/engine/world/recorder.h"
 
 namespace coalmine::engine {
@@ -40,8 +41,8 @@ class Ledger {
   /// `by_marks`: which are not the reason for where all requests went.
   void end_span(TimePoint begin, TimePoint end, const std::vector<std::uint32_t>& weights,
                 bool by_marks = false);
-  /// So many distinct users have met the canary so far; without it they are estimated.
-  void know_users(std::uint64_t met) { known_users_ = met; }
+  /// Who has met the canary, where that is known; without it they are drawn when all is counted.
+  void know_users(UsersMet met) { known_users_ = std::move(met); }
   /// The metrics of a period that ends here; the meters begin at zero again.
   PeriodMetrics end_period(TimePoint from, TimePoint to);
   /// Completes the record. Call once, at the end.
@@ -52,6 +53,7 @@ class Ledger {
   void count_up();
   Histogram period_latency(const Meter& meter, FastCounts& read, std::size_t version) const;
   void see_canary(TimePoint begin, TimePoint end, std::uint64_t requests);
+  void count_users();
 
   const world::Spec& spec_;
   world::Recorder& recorder_;
@@ -69,7 +71,7 @@ class Ledger {
   std::vector<Histogram> fine_;
   std::optional<std::pair<TimePoint, TimePoint>> last_canary_span_;
   std::uint64_t last_canary_count_ = 0;
-  std::optional<std::uint64_t> known_users_;
+  std::optional<UsersMet> known_users_;
 };
 
 }  // namespace coalmine::engine

@@ -102,8 +102,8 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
   }
   if (spec.plan.affinity) {
     const std::size_t canary = world::version_index(spec, spec.plan.canary).value_or(0);
-    affinity_ =
-        std::make_unique<Affinity>(spec.traffic.users, canary, Random(seed).split("affinity"));
+    affinity_ = std::make_unique<Affinity>(spec.traffic.users, canary, spec.traffic.segments.size(),
+                                           Random(seed).split("affinity"));
   }
   period_begin_ = start_;
   period_end_ = start_ + spec.platform.metric_period;
@@ -323,7 +323,6 @@ void Simulation::run_batch(TimePoint end) {
     if (affinity_) {
       affinity_->generate(regime_, count, now_, end, requests_, ledger_.meters(), ledger_.dropped(),
                           ordered_counts_);
-      ledger_.know_users(affinity_->met_canary());
     } else {
       generate(regime_, count, requests_, ledger_.meters(), ledger_.dropped(), ordered_counts_);
     }
@@ -421,6 +420,7 @@ void Simulation::settle_record() {
   for (std::size_t v = 0; v < pools_.size(); ++v) {
     if (ordered_[v]) pools_[v]->finish(kNever, ledger_.meters()[v]);
   }
+  if (affinity_) ledger_.know_users(affinity_->met_canary());
   ledger_.settle();
 }
 

@@ -1,6 +1,7 @@
 #include "sim/lab/tally.h"
 
 #include <algorithm>
+#include <set>
 
 #include "sim/core/random.h"
 
@@ -103,7 +104,8 @@ void count_up(const world::Spec& spec, std::uint64_t seed, std::vector<Seen> all
   std::vector<Span> spans = make_spans(spec, in_force, end);
   const std::size_t canary = world::version_index(spec, spec.plan.canary).value_or(0);
   Random users = Random(seed).split("users");
-  std::vector<bool> known(spec.traffic.users);
+  std::set<std::uint64_t> known;
+  std::vector<std::set<std::uint64_t>> known_there(record.versions[canary].segments.size());
   for (const Seen& seen : all) {
     Span* span = spans.empty() ? nullptr : &spans[span_of(spans, seen, pick_lag)];
     if (seen.version < 0) {
@@ -130,10 +132,13 @@ void count_up(const world::Spec& spec, std::uint64_t seed, std::vector<Seen> all
     if (!record.first_canary) record.first_canary = seen.due;
     record.last_canary = seen.due;
     const std::uint64_t user = users.below(spec.traffic.users);
-    record.blast_users += known[user] ? 0 : 1;
-    known[user] = true;
+    known.insert(user);
+    if (seen.segment < known_there.size()) known_there[seen.segment].insert(user);
   }
-  record.versions[canary].users = record.blast_users;
+  record.blast_users = record.versions[canary].users = known.size();
+  for (const auto& there : known_there) {
+    record.versions[canary].segment_users.push_back(there.size());
+  }
   for (const InForce& live : in_force) {
     double sum = 0;
     for (const std::uint32_t weight : live.weights) sum += weight;

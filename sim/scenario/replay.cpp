@@ -85,6 +85,7 @@ void count_by_metrics(const rollout::Replay& replay, world::Record& record) {
     version.endings[static_cast<std::size_t>(Ending::Ok)] = counts.requests - errors;
     version.endings[static_cast<std::size_t>(Ending::Error)] = errors;
     version.segments.clear();
+    version.segment_users.clear();
   }
   for (const Event& event : replay.events) {
     const rollout::Value* value = event.find("weights");
@@ -167,7 +168,10 @@ bool fits(const Scenario& scenario, const world::Record& record) {
   if (record.versions.size() != scenario.spec.versions.size()) return false;
   for (std::size_t v = 0; v < record.versions.size(); ++v) {
     if (record.versions[v].name != scenario.spec.versions[v].name) return false;
-    if (record.versions[v].segments.size() != scenario.spec.traffic.segments.size()) return false;
+    const std::size_t segments = scenario.spec.traffic.segments.size();
+    const std::size_t counted = record.versions[v].segment_users.size();
+    if (record.versions[v].segments.size() != segments) return false;
+    if (counted != 0 && counted != segments) return false;
   }
   return true;
 }

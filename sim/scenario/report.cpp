@@ -131,7 +131,9 @@ Json metrics_json(const Scenario& scenario, const Record& record) {
   }
   for (std::size_t i = 0; i < canary.segments.size(); ++i) {
     json["blast_radius"]["segments"][scenario.spec.traffic.segments[i].name] = {
-        {"requests", canary.segments[i].requests}, {"errors", canary.segments[i].failed}};
+        {"requests", canary.segments[i].requests},
+        {"errors", canary.segments[i].failed},
+        {"users", users_in(canary, i) ? Json(*users_in(canary, i)) : Json(nullptr)}};
   }
   if (record.compared > 0) {
     json["answers"] = {{"compared", record.compared}, {"differing", record.differing}};
@@ -203,9 +205,11 @@ std::string segment_lines(const Scenario& scenario, const Record& record) {
   std::string text;
   for (std::size_t i = 0; i < std::min(order.size(), kMaxSegmentLines); ++i) {
     const world::Tally& tally = canary.segments[order[i]];
-    text += fmt::format("  {:<8}  {}: {} of {} requests to {} failed\n", i == 0 ? "segment" : "",
+    const auto users = users_in(canary, order[i]);
+    text += fmt::format("  {:<8}  {}: {} of {} requests to {} failed{}\n", i == 0 ? "segment" : "",
                         scenario.spec.traffic.segments[order[i]].name, thousands(tally.failed),
-                        thousands(tally.requests), canary.name);
+                        thousands(tally.requests), canary.name,
+                        users ? fmt::format(", from {} users", thousands(*users)) : "");
   }
   if (order.size() > kMaxSegmentLines) {
     text += fmt::format("  {:<8}  {} more that failed less often: see --report json=FILE\n", "",

@@ -54,7 +54,8 @@ struct FinalWeightsCheck {
 struct StatesCheck {
   std::vector<std::string> want;
 };
-/// What the canary did to users: requests it served, those that failed, distinct users.
+/// What the canary did to users: requests it served, those that failed, distinct users. A user
+/// sends requests of every segment: each segment has at most all users, all at most their sum.
 struct BlastRadiusCheck {
   std::optional<CountBound> requests, errors, users;
   std::string segment;  ///< of this segment of the traffic; empty: of all

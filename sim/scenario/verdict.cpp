@@ -90,9 +90,11 @@ struct Judge {
   CheckResult operator()(const BlastRadiusCheck& check) const {
     const world::VersionRecord& canary = canary_of(scenario.spec, record);
     world::Tally all{canary.requests, canary.failed()};
+    std::uint64_t users = record.blast_users;
     CheckResult result{"blast-radius", true, "", "", {}};
     if (const auto segment = world::segment_index(scenario.spec, check.segment)) {
       all = canary.segments[*segment];
+      users = users_in(canary, *segment).value_or(0);
     }
     const auto add = [&result](const std::optional<CountBound>& bound, std::uint64_t value,
                                const char* what) {
@@ -104,7 +106,7 @@ struct Judge {
     };
     add(check.requests, all.requests, "requests");
     add(check.errors, all.failed, "errors");
-    add(check.users, record.blast_users, "users");
+    add(check.users, users, "users");
     if (!check.segment.empty()) {
       result.expected += " in " + check.segment;
       result.actual += " in " + check.segment;
@@ -357,6 +359,11 @@ std::uint64_t total_failed(const Record& record) {
 
 const world::VersionRecord& canary_of(const world::Spec& spec, const Record& record) {
   return record.versions[world::version_index(spec, spec.plan.canary).value_or(0)];
+}
+
+std::optional<std::uint64_t> users_in(const world::VersionRecord& version, std::size_t segment) {
+  if (segment >= version.segment_users.size()) return std::nullopt;
+  return version.segment_users[segment];
 }
 
 std::vector<CheckResult> verdict(const Scenario& scenario, const Record& record) {

@@ -42,6 +42,8 @@ std::optional<Duration> time_to_rollback(const world::Record& record);
 std::uint64_t total_requests(const world::Record& record);
 std::uint64_t total_retries(const world::Record& record);
 std::uint64_t total_failed(const world::Record& record);
+/// Distinct users that the version served in the segment; nullopt: they were not counted.
+std::optional<std::uint64_t> users_in(const world::VersionRecord& version, std::size_t segment);
 const world::VersionRecord& canary_of(const world::Spec& spec, const world::Record& record);
 
 }  // namespace coalmine::scenario

@@ -211,12 +211,6 @@ Rule<BlastRadiusCheck> blast_radius_rule() {
       .optional("segment", name_rule("only in this segment of the traffic"),
                 &BlastRadiusCheck::segment)
       .then([](const YamlNode& node, Reader& reader, BlastRadiusCheck& check) {
-        if (check.users && !check.segment.empty()) {
-          return reader.problem(value_of(node, "users"),
-                                "users are counted over all segments; of \"{}\" only requests and "
-                                "errors are known",
-                                check.segment);
-        }
         if (check.requests || check.errors || check.users) return true;
         return reader.problem(node,
                               "at least one of the keys requests, errors, users must be given");

@@ -47,13 +47,14 @@ Figures figures(const std::vector<Sample>& samples, const TrialFacts& facts) {
     result.metrics.emplace_back(name, summarise(std::move(values)));
   }
   for (std::size_t i = 0; i < facts.segments.size(); ++i) {
-    std::vector<double> requests, failed;
+    std::vector<double> requests, failed, users;
     for (const Sample& sample : samples) {
       requests.push_back(double(sample.segments[i].requests));
       failed.push_back(double(sample.segments[i].failed));
+      users.push_back(double(sample.segment_users[i]));
     }
-    result.segments.push_back(
-        {facts.segments[i], summarise(std::move(requests)), summarise(std::move(failed))});
+    result.segments.push_back({facts.segments[i], summarise(std::move(requests)),
+                               summarise(std::move(failed)), summarise(std::move(users))});
   }
   return result;
 }

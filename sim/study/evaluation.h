@@ -17,10 +17,11 @@ struct Figures {
   /// By the name that reports use, in the order they are read in: "canary_requests", …,
   /// "time_to_detect_s". Times are over the runs that have them.
   std::vector<std::pair<std::string, Summary>> metrics;
-  /// The canary's requests and failed requests in each segment that the scenario names.
+  /// The canary's requests, failed requests and distinct users in each segment that the scenario
+  /// names.
   struct Segment {
     std::string name;
-    Summary requests, failed;
+    Summary requests, failed, users;
   };
   std::vector<Segment> segments;
   const Summary* find(std::string_view name) const;

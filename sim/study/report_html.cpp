@@ -82,6 +82,23 @@ std::string table(const std::vector<Evaluation>& all) {
   return text + "</table>\n";
 }
 
+/// What one bad release does to each segment; none where the scenario names no segments.
+std::string segment_table(const std::vector<Evaluation>& all) {
+  if (all.front().written.segments.empty()) return {};
+  std::string text =
+      "<h2>By segment</h2>\n<table>\n<tr><th>plan<th>segment<th>canary requests<th>failed"
+      "<th>users</tr>\n";
+  for (const Evaluation& one : all) {
+    for (const Figures::Segment& segment : one.written.segments) {
+      text += fmt::format("<tr><td>{}<td>{}<td>{}<td>{}<td>{}</tr>\n",
+                          escape_markup(trial_name(one.facts)), escape_markup(segment.name),
+                          number(segment.requests.mean), number(segment.failed.mean),
+                          number(segment.users.mean));
+    }
+  }
+  return text + "</table>\n";
+}
+
 constexpr std::string_view kHead = R"(<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <style>
@@ -116,7 +133,7 @@ std::string report_html(Kind kind, const std::vector<Evaluation>& all) {
     }
   }
   text += svg({"Time to promote a good release", "time_to_promote_s", true, rough_duration}, all);
-  text += "<h2>In numbers</h2>\n" + table(all);
+  text += "<h2>In numbers</h2>\n" + table(all) + segment_table(all);
   text += "<h2>In words</h2>\n<pre>" + escape_markup(render(kind, all)) + "</pre>\n";
   return text + "</html>\n";
 }

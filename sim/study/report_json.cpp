@@ -38,7 +38,8 @@ Json segments_json(const Figures& figures) {
   Json json = Json::object();
   for (const Figures::Segment& segment : figures.segments) {
     json[segment.name] = {{"canary_requests", summary_json(segment.requests)},
-                          {"canary_failed_requests", summary_json(segment.failed)}};
+                          {"canary_failed_requests", summary_json(segment.failed)},
+                          {"canary_users", summary_json(segment.users)}};
   }
   return json;
 }

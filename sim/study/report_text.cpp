@@ -48,8 +48,9 @@ double failed_share(const Figures::Segment& segment) {
   return segment.requests.mean > 0 ? segment.failed.mean / segment.requests.mean : 0;
 }
 
-/// Failed requests by segment, of those hardest hit; none where the scenario names no segments.
-std::string segment_rows(const Figures& figures) {
+/// Failed requests or users by segment, of those hardest hit; none where the scenario names no
+/// segments.
+std::string segment_rows(const Figures& figures, Summary Figures::Segment::*what) {
   constexpr std::size_t kMost = 5, kLabel = 28;
   std::vector<const Figures::Segment*> order;
   for (const Figures::Segment& segment : figures.segments) order.push_back(&segment);
@@ -58,13 +59,15 @@ std::string segment_rows(const Figures& figures) {
   });
   std::string text;
   for (std::size_t i = 0; i < std::min(order.size(), kMost); ++i) {
-    const std::string share = fmt::format(" ({})", percent(failed_share(*order[i])));
+    const bool failed = what == &Figures::Segment::failed;
+    const std::string share =
+        failed ? fmt::format(" ({})", percent(failed_share(*order[i]))) : std::string();
     std::string label = "  in " + order[i]->name;
     if (label.size() + share.size() > kLabel) {
       label = label.substr(0, kLabel - share.size() - 2) + "..";
     }
     label += share;
-    text += summary_row(&order[i]->failed, label, false);
+    text += summary_row(&(order[i]->*what), label, false);
   }
   if (order.size() > kMost) {
     text += fmt::format("    {} other segments: see --report json=FILE\n", order.size() - kMost);
@@ -110,8 +113,9 @@ std::string fault_text(const Evaluation& evaluation) {
   text += "\n" + head("Cost of one bad release") +
           metric_row(figures, "canary_requests", "requests to " + facts.canary, false) +
           metric_row(figures, "canary_failed_requests", "of these, failed", false) +
-          segment_rows(figures) +
+          segment_rows(figures, &Figures::Segment::failed) +
           metric_row(figures, "canary_users", "users who met " + facts.canary, false) +
+          segment_rows(figures, &Figures::Segment::users) +
           metric_row(figures, "time_to_detect_s", "time to detect", true) +
           metric_row(figures, "time_to_rollback_s", "then time to roll back", true);
   if (facts.invisible) {

@@ -65,6 +65,7 @@ Sample make_sample(std::uint32_t index, const scenario::Scenario& scenario,
   sample.canary_failed = canary.failed();
   sample.canary_users = record.blast_users;
   sample.segments = canary.segments;
+  sample.segment_users = canary.segment_users;
   sample.parts = blast_parts(scenario.spec, record);
   sample.detect = scenario::time_to_detect(record);
   sample.rollback = scenario::time_to_rollback(record);

@@ -27,6 +27,7 @@ struct Sample {
   std::uint64_t requests = 0, failed = 0, dropped = 0;
   std::uint64_t canary_requests = 0, canary_failed = 0, canary_users = 0;
   std::vector<world::Tally> segments;  ///< the canary's, by index in Traffic::segments
+  std::vector<std::uint64_t> segment_users;
   BlastParts parts;
   std::optional<Duration> detect, rollback, promote;
   Duration duration{};

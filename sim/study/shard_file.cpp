@@ -7,7 +7,7 @@ namespace coalmine::study {
 namespace {
 
 constexpr const char* kFormat = "coalmine study shard";
-constexpr int kVersion = 2;  ///< 2: with segments
+constexpr int kVersion = 3;  ///< 2: with segments, 3: with their users
 
 // --- writing -----------------------------------------------------------------------------------
 
@@ -18,7 +18,9 @@ Json optional_ns(const std::optional<Duration>& d) {
 /// One run as a list; order as read_sample() reads it.
 Json sample_json(const Sample& s) {
   Json segments = Json::array();
-  for (const world::Tally& tally : s.segments) segments.push_back({tally.requests, tally.failed});
+  for (std::size_t i = 0; i < s.segments.size(); ++i) {
+    segments.push_back({s.segments[i].requests, s.segments[i].failed, s.segment_users[i]});
+  }
   return Json::array({s.index, static_cast<int>(s.outcome), s.blamed, s.requests, s.failed,
                       s.dropped, s.canary_requests, s.canary_failed, s.canary_users, s.parts.test,
                       s.parts.metrics, s.parts.route, optional_ns(s.detect),
@@ -93,8 +95,9 @@ Sample read_sample(const Json& json, int seeds, const TrialFacts& facts) {
   for (const std::uint32_t check : s.failed_checks) {
     if (check >= facts.checks.size()) throw BadShard{};
   }
-  for (const Json& pair : json.at(17)) {
-    s.segments.push_back({pair.at(0).get<std::uint64_t>(), pair.at(1).get<std::uint64_t>()});
+  for (const Json& one : json.at(17)) {
+    s.segments.push_back({one.at(0).get<std::uint64_t>(), one.at(1).get<std::uint64_t>()});
+    s.segment_users.push_back(one.at(2).get<std::uint64_t>());
   }
   if (s.segments.size() != facts.segments.size()) throw BadShard{};
   return s;

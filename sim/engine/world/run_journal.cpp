@@ -58,6 +58,7 @@ Json version_json(const VersionRecord& version) {
                {"endings", Json::object()},   {"segments", tallies_json(version.segments)},
                {"latency_us", Json::array()}, {"latency_max_ns", version.latency.max().count()}};
   if (version.beside > 0) json["beside"] = version.beside;
+  if (!version.segment_users.empty()) json["segment_users"] = version.segment_users;
   for (std::size_t e = 0; e < kEndings; ++e) {
     if (version.endings[e] == 0) continue;
     json["endings"][std::string(to_string(static_cast<Ending>(e)))] = version.endings[e];
@@ -83,6 +84,10 @@ std::optional<VersionRecord> version_from(const Json& json) {
   auto segments = tallies_at(json, "segments");
   if (!segments || version.name.empty()) return std::nullopt;
   version.segments = *std::move(segments);
+  for (const Json& users : list_at(json, "segment_users")) {
+    if (!users.is_number_unsigned()) return std::nullopt;
+    version.segment_users.push_back(users.get<std::uint64_t>());
+  }
   const Duration longest = duration_at(json, "latency_max_ns").value_or(Duration{});
   for (const Json& pair : list_at(json, "latency_us")) {
     if (pair.size() != 2 || !pair[0].is_number_unsigned() || !pair[1].is_number_unsigned()) {

@@ -295,6 +295,8 @@ struct VersionRecord {
   std::uint64_t beside = 0;
   /// By index in Traffic::segments; requests of the unnamed rest are in none of them.
   std::vector<Tally> segments;
+  /// Distinct users by segment, one user in as many as he met; empty where `users` is not counted.
+  std::vector<std::uint64_t> segment_users;
   Histogram latency;  ///< as users saw it, answered requests only
   std::uint64_t failed() const;
 };

@@ -50,6 +50,18 @@ TEST(SessionAffinity, UsersKeepTheVersionTheyMetWhateverTheWeights) {
   }
 }
 
+TEST(SessionAffinity, UsersAreCountedBySegmentToo) {
+  world::Spec spec = sticky_users(hours{24});
+  spec.traffic.segments = {{"pay", "/pay", Percent{1}, ""}, {"shop", "/shop", Percent{90}, ""}};
+  const world::Record record = play(spec);
+  const world::VersionRecord& canary = record.versions[1];
+  ASSERT_EQ(canary.segment_users.size(), 2u);
+  EXPECT_EQ(canary.segment_users[1], record.blast_users) << "each asks some hundred times";
+  EXPECT_LT(canary.segment_users[0], record.blast_users);
+  EXPECT_GT(canary.segment_users[0], record.blast_users / 2);
+  EXPECT_LT(canary.segment_users[0], canary.segments[0].requests);
+}
+
 TEST(SessionAffinity, ACookieThatHasExpiredIsDrawnAnew) {
   const world::Record record = play(sticky_users(minutes{2}));
   ASSERT_EQ(record.outcome, world::Outcome::Promoted);

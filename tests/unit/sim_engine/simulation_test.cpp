@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "sim/engine/aggregate.h"
+#include "sim/engine/users.h"
 #include "sim/engine/world/rate_curve.h"
+#include "tests/unit/sim_engine/statistics.h"
 #include "tests/unit/sim_engine/worlds.h"
 
 namespace coalmine::engine {
@@ -335,14 +338,74 @@ TEST(RateCurve, TheCosineIsOne) {
   }
 }
 
-TEST(NewUsers, BothWaysOfCountingAgree) {
-  // Just below and above the bound between them: the same mean, within the noise of 400 draws.
-  for (const std::uint64_t users : {20'000u, 100'000u, 5'000'000u}) {
+/// Every request draws its user.
+UsersMet meet_one_by_one(const std::vector<std::uint64_t>& requests, std::uint64_t users,
+                         Random& random) {
+  std::vector<bool> known(users);
+  UsersMet met;
+  for (const std::uint64_t n : requests) {
+    std::vector<bool> known_there(users);
+    std::uint64_t there = 0;
+    for (std::uint64_t i = 0; i < n; ++i) {
+      const std::uint64_t user = random.below(users);
+      met.all += known[user] ? 0 : 1;
+      there += known_there[user] ? 0 : 1;
+      known[user] = known_there[user] = true;
+    }
+    met.by_segment.push_back(there);
+  }
+  return met;
+}
+
+TEST(MeetUsers, IsInDistributionWhatEveryRequestForItselfIs) {
+  struct Case {
+    std::uint64_t users;
+    std::vector<std::uint64_t> requests;
+  };
+  const Case cases[] = {
+      {1, {3, 20'000}},
+      {40, {5, 30, 300}},              // one by one
+      {2'000, {12'000, 30, 900}},      // next to all
+      {10'000'000, {10'001, 12'000}},  // next to no repeats, next to none in common
+      {30'000, {25'000, 11'000, 0}},   // normal, and their sets normally many in common
+      {20'000, {30'000, 40'000}}};
+  constexpr int kRuns = 120;
+  Random random(7);
+  for (const Case& one : cases) {
+    std::map<std::string, std::vector<double>> drawn, exact;
+    const auto note = [&one](std::map<std::string, std::vector<double>>& into,
+                             const UsersMet& met) {
+      ASSERT_EQ(met.by_segment.size(), one.requests.size());
+      double sum = 0;
+      for (std::size_t i = 0; i < one.requests.size(); ++i) {
+        EXPECT_LE(met.by_segment[i], std::min(one.requests[i], met.all));
+        into[fmt::format("segment {}", i)].push_back(double(met.by_segment[i]));
+        sum += double(met.by_segment[i]);
+      }
+      EXPECT_LE(met.all, one.users);
+      into["all"].push_back(double(met.all));
+      into["in several"].push_back(sum - double(met.all));
+      EXPECT_GE(sum, double(met.all));
+    };
+    const int runs = one.users > 1'000'000 ? 40 : kRuns;
+    for (int i = 0; i < runs; ++i) {
+      note(drawn, meet_users(one.requests, one.users, random));
+      note(exact, meet_one_by_one(one.requests, one.users, random));
+    }
+    for (const auto& [what, values] : exact) {
+      EXPECT_LT(ks_excess(values, drawn[what]), 1) << what << " of " << one.users << " users";
+    }
+  }
+}
+
+TEST(MeetUsers, NothingJumpsWhereOneByOneEnds) {
+  // Just below and above the bound: the same mean, within the noise of 400 draws.
+  for (const std::uint64_t users : {20'000u, 100'000u, 5'000'000u, 1'000'000'000u}) {
     Random random(users);
     double below = 0, above = 0;
     for (int i = 0; i < 400; ++i) {
-      below += static_cast<double>(new_users(kUsersOneByOne, users, users, random));
-      above += static_cast<double>(new_users(kUsersOneByOne + 1, users, users, random));
+      below += static_cast<double>(distinct_users(kUsersOneByOne, users, random));
+      above += static_cast<double>(distinct_users(kUsersOneByOne + 1, users, random));
     }
     EXPECT_NEAR(below / 400, above / 400, 5 * std::sqrt(2 * 2500.0 / 400) + 1) << users;
   }

@@ -155,6 +155,10 @@ TEST(Tally, NamedSegmentsAreCountedByThemselves) {
            {{Duration{}, seconds{20}, {50, 50}, false}}, seconds{20}, milliseconds{250}, record);
   EXPECT_EQ(record.versions[1].requests, 3u);
   EXPECT_EQ(record.versions[1].segments[0], (world::Tally{2, 1}));
+  ASSERT_EQ(record.versions[1].segment_users.size(), 1u);
+  EXPECT_GE(record.versions[1].segment_users[0], 1u);
+  EXPECT_LE(record.versions[1].segment_users[0], std::min<std::uint64_t>(2, record.blast_users));
+  EXPECT_TRUE(record.versions[0].segment_users.empty()) << "counted for the canary only";
   EXPECT_EQ(record.versions[0].segments[0], world::Tally{});
 }
 

@@ -76,6 +76,9 @@ Figures play(const world::Spec& spec, Fidelity fidelity, std::uint64_t seeds, Fi
         const std::string name = version.name + " " + spec.traffic.segments[i].name;
         figures[name + " requests"].push_back(static_cast<double>(part.requests));
         figures[name + " failed"].push_back(static_cast<double>(part.failed));
+        if (const auto users = users_in(version, i)) {
+          figures[name + " users"].push_back(static_cast<double>(*users));
+        }
         std::vector<double>& parts = counts["segments of " + version.name];
         parts.resize(2 * version.segments.size());
         parts[2 * i] += static_cast<double>(part.requests - part.failed);

@@ -110,7 +110,6 @@ TEST(Load, EveryKindOfProblemNamesPlaceAndWhatIsAllowed) {
        "  analysis: [{metric: latency, test: bernoulli, over: 1s, at-most: 1%, segments: "
        "[checkout]}]"},
       {"then", "then: [{blast-radius: {segment: search, errors: 1}}]"},
-      {"then", "then: [{blast-radius: {segment: checkout, users: 1}}]"},
       {"then", "then: [{decision: {metric: errors, segment: search}}]"},
       {"then", "then: {outcome: promoted}"},
       {"then", "then: &a [{outcome: promoted}]"},

@@ -86,6 +86,9 @@ TEST(Study, SegmentsAreEvaluatedByThemselvesWholeOrInShards) {
   EXPECT_EQ(voucher.name, "voucher");
   EXPECT_GT(voucher.failed.mean, 10);
   EXPECT_EQ(voucher.failed.mean, voucher.requests.mean) << "all of them fail";
+  EXPECT_GT(voucher.users.mean, 0.9 * voucher.requests.mean) << "hardly anybody asks twice";
+  EXPECT_LE(voucher.users.max, voucher.requests.max);
+  EXPECT_LT(voucher.users.mean, evaluation.written.find("canary_users")->mean);
   EXPECT_LT(evaluation.healthy->segments[4].failed.mean, 3);
   const std::string report = report_json(whole.kind, evaluate(whole));
   EXPECT_NE(report.find("\"voucher\""), std::string::npos);
