@@ -249,6 +249,34 @@ void check_events(const Context& context, bool complete) {
   }
 }
 
+/// An alarm that is declared and watched: of others nobody asks the state.
+void want_watched(const Context& context, const YamlNode& name) {
+  const YamlNode* alarms = child(child(&context.root, "given"), "alarms");
+  std::vector<std::string> declared, watched;
+  for (std::size_t i = 0; alarms != nullptr && i < alarms->items.size(); ++i) {
+    if (const YamlNode* one = child(&alarms->items[i], "name")) declared.push_back(one->text);
+  }
+  const YamlNode* watch = child(child(child(&context.root, "rollout"), "alarms"), "watch");
+  for (std::size_t i = 0; watch != nullptr && i < watch->items.size(); ++i) {
+    watched.push_back(watch->items[i].text);
+  }
+  const auto has = [&name](const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), name.text) != names.end();
+  };
+  if (!has(declared)) {
+    context.reader.problem(
+        context.reader.place(name),
+        declared.empty()
+            ? fmt::format("there is no alarm \"{}\": given.alarms declares none", name.text)
+            : fmt::format("there is no alarm \"{}\" (allowed: {})", name.text, join(declared)));
+  } else if (!has(watched)) {
+    context.reader.problem(name,
+                           "the rollout does not watch the alarm \"{}\" (rollout.alarms.watch), so "
+                           "its state is never asked",
+                           name.text);
+  }
+}
+
 void check_checks(const Context& context, bool complete) {
   std::vector<std::string> metrics;
   for (const auto& analysis : context.scenario.spec.plan.analyses) {
@@ -264,6 +292,7 @@ void check_checks(const Context& context, bool complete) {
         context.want_segment(context.reader.place(*segment), segment->text);
       }
     }
+    if (const YamlNode* alarm = child(child(check, "alarm"), "name")) want_watched(context, *alarm);
     const YamlNode* metric = child(child(check, "decision"), "metric");
     if (complete && metric != nullptr &&
         std::find(metrics.begin(), metrics.end(), metric->text) == metrics.end()) {

@@ -120,11 +120,19 @@ struct DecisionCheck {
   std::string segment;  ///< by its test of this segment; empty: by any
 };
 
+/// An alarm that the rollout watches was in ALARM, first so long after the start, or never was. One
+/// that was red before the rollout began is red at 0s.
+struct AlarmCheck {
+  std::string name;
+  bool red = true;  ///< false: never
+  DurationBound bound;
+};
+
 using CheckKind =
     std::variant<OutcomeCheck, FinalWeightsCheck, StatesCheck, BlastRadiusCheck, TimeToDetectCheck,
                  TimeToRollbackCheck, TimeToPromoteCheck, DroppedRequestsCheck, UserErrorRateCheck,
                  CanaryShareCheck, CanaryWeightCheck, WeightsSetCheck, LatencyCheck, RequestsCheck,
-                 RetriesCheck, CompatibleCheck, HookAnswersCheck, DecisionCheck>;
+                 RetriesCheck, CompatibleCheck, HookAnswersCheck, DecisionCheck, AlarmCheck>;
 
 struct Check {
   CheckKind what;

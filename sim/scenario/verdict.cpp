@@ -1,5 +1,6 @@
 #include "sim/scenario/verdict.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace coalmine::scenario {
@@ -43,6 +44,17 @@ CheckResult time_result(std::string name, const DurationBound& bound,
           bound_text(bound.min, bound.max, brief),
           value ? brief(*value) : std::string(never),
           {}};
+}
+
+/// When the rollout first saw the alarm red; it tells of every change of an alarm's state.
+std::optional<Duration> first_red(const Record& record, const std::string& alarm) {
+  for (const rollout::Event& event : record.timeline) {
+    if (event.name == "analysis.evaluated" && event.text("test") == "alarm" &&
+        event.text("metric") == alarm && event.text("verdict") == "fail") {
+      return event.t - record.start;
+    }
+  }
+  return std::nullopt;
 }
 
 /// One function per kind of check.
@@ -251,6 +263,25 @@ struct Judge {
             fmt::format("the analysis of {}{} decides", check.metric, in(check.segment)),
             record.decided_by.empty() ? "no analysis objected"
                                       : record.decided_by + in(record.decided_in),
+            {}};
+  }
+
+  CheckResult operator()(const AlarmCheck& check) const {
+    const auto& watch = scenario.spec.plan.watch;  // --plan may have put another in its place
+    const bool watched = watch && std::find(watch->names.begin(), watch->names.end(), check.name) !=
+                                      watch->names.end();
+    const std::optional<Duration> red = first_red(record, check.name);
+    std::string expected = check.name + (check.red ? " goes red" : " never goes red");
+    if (check.bound.min || check.bound.max) {
+      expected += " after " + bound_text(check.bound.min, check.bound.max, brief);
+    }
+    const bool in_time = red && within(*red, check.bound.min, check.bound.max);
+    return {"alarm",
+            watched && (check.red ? in_time : !red),
+            std::move(expected),
+            !watched ? fmt::format("nobody watched {}", check.name)
+            : red    ? fmt::format("{} red after {}", check.name, brief(*red))
+                     : fmt::format("{} never red", check.name),
             {}};
   }
 };

@@ -285,6 +285,31 @@ Rule<DecisionCheck> decision_rule() {
       .rule();
 }
 
+Rule<AlarmCheck> alarm_check_rule() {
+  using C = AlarmCheck;
+  const auto time = duration_rule("so long after the start it first is", Duration{}, kMaxLimit);
+  return ObjectRule<C>("an alarm that the rollout watches goes red (ALARM), or never does")
+      .required("name", name_rule("of the alarm (given.alarms)"), &C::name)
+      .optional("state",
+                word_rule<bool>("what it once is or never is; default red",
+                                {{"red", true}, {"never-red", false}}),
+                &C::red)
+      .add("min", false, time, [](C& c, Duration d) { c.bound.min = d; })
+      .add("max", false, time, [](C& c, Duration d) { c.bound.max = d; })
+      .then([](const YamlNode& node, Reader& reader, C& check) {
+        if (!check.red && (check.bound.min || check.bound.max)) {
+          return reader.problem(node,
+                                "min and max say when it goes red; with never-red leave them "
+                                "out");
+        }
+        if (check.bound.min && check.bound.max && *check.bound.min > *check.bound.max) {
+          return reader.problem(node, "min lies above max");
+        }
+        return true;
+      })
+      .rule();
+}
+
 /// One of the checks: a map with exactly one key.
 class CheckTable {
  public:
@@ -341,6 +366,7 @@ Rule<Check> check_rule() {
                [](std::vector<std::string> want) { return HookAnswersCheck{std::move(want)}; }))
       .add("retries", of_bound<RetriesCheck>(count_bound("attempts that the gateway made again")))
       .add("decision", decision_rule())
+      .add("alarm", alarm_check_rule())
       .rule();
 }
 

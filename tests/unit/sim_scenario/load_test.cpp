@@ -111,6 +111,9 @@ TEST(Load, EveryKindOfProblemNamesPlaceAndWhatIsAllowed) {
        "[checkout]}]"},
       {"then", "then: [{blast-radius: {segment: search, errors: 1}}]"},
       {"then", "then: [{decision: {metric: errors, segment: search}}]"},
+      {"then", "then: [{alarm: {name: v2-5xx}}]"},
+      {"then", "then: [{alarm: {name: v2-5xx, state: never-red, max: 2m}}]"},
+      {"then", "then: [{alarm: {name: v2-5xx, min: 3m, max: 2m}}]"},
       {"then", "then: {outcome: promoted}"},
       {"then", "then: &a [{outcome: promoted}]"},
       {"then", "then: [{outcome: promoted}\n"},
@@ -123,6 +126,20 @@ TEST(Load, EveryKindOfProblemNamesPlaceAndWhatIsAllowed) {
     all += found + "\n";
   }
   EXPECT_GOLDEN("scenario/problems.txt", all);
+}
+
+TEST(Load, AnAlarmThatIsCheckedIsDeclaredAndWatched) {
+  std::string text = with("then", "then: [{alarm: {name: red}}, {alarm: {name: green}}]");
+  text.replace(text.find("rollout:"), 8,
+               "  alarms: [{name: red, metric: errors, statistic: sum, threshold: 1}, {name: blue, "
+               "metric: errors, statistic: sum, threshold: 1}]\n"
+               "rollout:\n  alarms: {watch: [blue]}");
+  const std::string found = problems_of(text);
+  EXPECT_NE(found.find("the rollout does not watch the alarm \"red\""), std::string::npos) << found;
+  EXPECT_NE(found.find("there is no alarm \"green\" (allowed: red, blue)"), std::string::npos);
+  text.replace(text.find("[blue]"), 6, "[red]");
+  text.replace(text.find("green"), 5, "red, state: never-red");
+  EXPECT_EQ(problems_of(text), "");
 }
 
 TEST(Load, ReportsAllProblemsOfAFileInItsOrder) {

@@ -151,6 +151,49 @@ TEST_F(Reports, JsonHasTheShapeOfTheContract) {
   EXPECT_TRUE(json["scenarios"][0]["timeline"][0].contains("event"));
 }
 
+TEST(Verdict, AnAlarmIsRedWhenTheRolloutSeesIt) {
+  Loaded loaded = load_scenario_file("scenarios/alarms/the-clock-of-an-alarm.yaml");
+  ASSERT_TRUE(loaded.scenario);
+  Scenario& scenario = *loaded.scenario;
+  const auto evaluated = [](int second, const char* verdict, const char* test = "alarm") {
+    return rollout::Event{TimePoint{std::chrono::seconds{second}},
+                          "analysis.evaluated",
+                          {{"metric", std::string("v2-5xx")},
+                           {"test", std::string(test)},
+                           {"verdict", std::string(verdict)}}};
+  };
+  world::Record record;
+  record.versions.resize(2);
+  record.timeline = {evaluated(50, "fail", "threshold"), evaluated(60, "continue"),
+                     evaluated(120, "fail"), evaluated(180, "continue"), evaluated(240, "fail")};
+  using std::chrono::minutes;
+  struct Case {
+    AlarmCheck check;
+    bool passes;
+    const char* actual;
+  };
+  const Case cases[] = {
+      {{"v2-5xx", true, {}}, true, "v2-5xx red after 2m"},
+      {{"v2-5xx", true, {minutes{2}, minutes{2}}}, true, "v2-5xx red after 2m"},
+      {{"v2-5xx", true, {minutes{3}, {}}}, false, "v2-5xx red after 2m"},
+      {{"v2-5xx", true, {{}, minutes{1}}}, false, "v2-5xx red after 2m"},
+      {{"v2-5xx", false, {}}, false, "v2-5xx red after 2m"},
+      {{"other", false, {}}, false, "nobody watched other"},
+  };
+  const auto judged = [&](const AlarmCheck& check) {
+    scenario.checks = {{check, {}}};
+    return verdict(scenario, record)[0];
+  };
+  for (const Case& one : cases) {
+    const CheckResult result = judged(one.check);
+    EXPECT_EQ(result.passed, one.passes) << result.expected;
+    EXPECT_EQ(result.actual, one.actual);
+  }
+  record.timeline.resize(2);
+  EXPECT_TRUE(judged({"v2-5xx", false, {}}).passed);
+  EXPECT_FALSE(judged({"v2-5xx", true, {}}).passed);
+}
+
 TEST(Verdict, TheWorstWindowIsFound) {
   world::Record record;
   using std::chrono::seconds;
