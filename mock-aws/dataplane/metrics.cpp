@@ -17,17 +17,25 @@ std::optional<std::pair<std::string, std::string>> halves(const std::string& tex
   return std::pair{text.substr(0, slash), text.substr(slash + 1)};
 }
 
+/// "5xx" or, where `statuses` are wanted, "503".
+bool is_code(const std::string& code, bool statuses) {
+  if (code.size() != 3 || code[0] < '1' || code[0] > '5') return false;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return code.substr(1) == "xx" || (statuses && is_digit(code[1]) && is_digit(code[2]));
+}
+
 Status add_codes(const Json& target, std::string_view member, const std::string& place,
-                 CodeClasses& into) {
+                 CodeClasses& into, std::map<int, double>* statuses) {
   const Json* codes = find(target, member);
   if (codes == nullptr) return {};
   if (!codes->is_object()) return error("{}.{} must be an object", place, member);
   for (const auto& [code, count] : codes->items()) {
-    if (code.size() != 3 || code[0] < '1' || code[0] > '5' || !count.is_number()) {
+    if (!is_code(code, statuses != nullptr) || !count.is_number()) {
       return error("{}.{} has \"{}\": {}; allowed are \"1xx\" to \"5xx\" with a number", place,
                    member, code, dump_json(count));
     }
     into[static_cast<std::size_t>(code[0] - '0')] += count.get<double>();
+    if (code[1] != 'x') (*statuses)[std::stoi(code)] += count.get<double>();
   }
   return {};
 }
@@ -97,6 +105,8 @@ void add(TargetCounts& total, const TargetCounts& more) {
     total.codes[i] += more.codes[i];
     total.local_codes[i] += more.local_codes[i];
   }
+  for (const auto& [status, count] : more.local_statuses) total.local_statuses[status] += count;
+  total.connect_failures += more.connect_failures;
   for (const auto& [value, count] : more.latency_us) total.latency_us[value] += count;
 }
 
@@ -129,7 +139,22 @@ void write_target(Writer& writer, const TargetCounts& counts, const names::Dimen
     writer.count(names::alb_target_code(c), dimensions,
                  counts.codes[static_cast<std::size_t>(c - '0')]);
   }
+  writer.count(names::kAlbConnectionErrors, dimensions, counts.connect_failures);
   writer.latency(names::kAlbLatency, dimensions, "Seconds", 1e-6, counts.latency_us);
+}
+
+/// What the load balancer answered itself has no target group.
+void write_own(Writer& writer, const TargetCounts& total, const names::Dimensions& dimensions) {
+  for (char c = '3'; c <= '5'; ++c) {
+    writer.count(names::alb_own_code(c), dimensions,
+                 total.local_codes[static_cast<std::size_t>(c - '0')]);
+  }
+  for (const int status : names::kAlbOwnStatuses) {
+    const auto count = total.local_statuses.find(status);
+    if (count != total.local_statuses.end()) {
+      writer.count(names::alb_own_status(status), dimensions, count->second);
+    }
+  }
 }
 
 }  // namespace
@@ -150,9 +175,10 @@ Result<GatewayReport> parse_gateway_report(const Json& json) {
     TargetCounts counts;
     counts.requests = get_number(target, "requests");
     if (counts.requests < 0) return error("{}.requests is {}", place, counts.requests);
-    TRY_STATUS(
-        add_codes(target, "codes", place, target_name.empty() ? counts.local_codes : counts.codes));
-    TRY_STATUS(add_codes(target, "local_codes", place, counts.local_codes));
+    counts.connect_failures = get_number(target, "connect_failures");
+    TRY_STATUS(add_codes(target, "codes", place,
+                         target_name.empty() ? counts.local_codes : counts.codes, nullptr));
+    TRY_STATUS(add_codes(target, "local_codes", place, counts.local_codes, &counts.local_statuses));
     TRY_STATUS(add_latency(target, place, counts));
     add(report.targets[target_name], counts);
   }
@@ -203,10 +229,7 @@ MetricBatch load_balancer_metrics(const GatewayReport& report, const Elbv2& elb)
     }
   }
   write_target(writer, total, names::alb_dimensions(dimension));
-  for (char c = '3'; c <= '5'; ++c) {
-    writer.count(names::alb_own_code(c), names::alb_dimensions(dimension),
-                 total.local_codes[static_cast<std::size_t>(c - '0')]);
-  }
+  write_own(writer, total, names::alb_dimensions(dimension));
   return {std::string(names::kAlbNamespace), std::move(writer.data)};
 }
 

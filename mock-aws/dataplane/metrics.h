@@ -4,13 +4,15 @@
 //   {"source":{"virtual-gateway":"MESH/NAME" or "load-balancer":"NAME","scope":"ACCOUNT/REGION"},
 //    "time":EPOCH_S,
 //    "targets":[{"listener":"…","route":"…","target":"NAME","requests":N,
-//                "codes":{"2xx":N,"5xx":N,…},"local_codes":{"5xx":N},
+//                "codes":{"2xx":N,"5xx":N,…},"local_codes":{"503":N,…},
+//                "connect_failures":N,
 //                "latency_us":{"buckets":[[VALUE_US,COUNT],…]}}]}
 // Counts are of this period only. `target` is the virtual node or target group that was picked;
-// empty: none was, the gateway answered itself. `local_codes` (optional) counts those of a picked
-// target that the gateway answered for it (503 no healthy upstream), and they are not in `codes`;
-// a load balancer does not count them in `requests` either. Of an entry without target all codes
-// are the gateway's own.
+// empty: none was, the gateway answered itself. `local_codes` (optional; by status or class) counts
+// those of a picked target that the gateway answered for it: 503 for want of an instance, 502 or
+// 504 when there was no answer. They are not in `codes`; those for want of an instance a load
+// balancer does not count in `requests` either. Of an entry without target all codes are the
+// gateway's own. `connect_failures` (optional): attempts that found no connection.
 #pragma once
 
 #include <array>
@@ -37,8 +39,10 @@ struct PartCounts {
 
 struct TargetCounts {
   double requests = 0;
-  CodeClasses codes{};                  ///< answers of the target
-  CodeClasses local_codes{};            ///< answers of the gateway itself
+  CodeClasses codes{};                   ///< answers of the target
+  CodeClasses local_codes{};             ///< answers of the gateway itself
+  std::map<int, double> local_statuses;  ///< of those, by status, where that was told
+  double connect_failures = 0;
   std::map<double, double> latency_us;  ///< value -> count
   /// By segment of the traffic. Gateways know none and do not report them; the virtual world does.
   std::map<std::string, PartCounts> segments;

@@ -31,8 +31,11 @@ inline constexpr std::string_view kResponseCodeClass = "envoy_response_code_clas
 inline constexpr std::string_view kAlbNamespace = "AWS/ApplicationELB";
 inline constexpr std::string_view kAlbRequests = "RequestCount";       ///< Count
 inline constexpr std::string_view kAlbLatency = "TargetResponseTime";  ///< Seconds
-inline constexpr std::string_view kLoadBalancer = "LoadBalancer";      ///< "app/NAME/ID"
-inline constexpr std::string_view kTargetGroup = "TargetGroup";        ///< "targetgroup/NAME/ID"
+/// Count: connections that were not established. One that is reset later is in none of a target
+/// group's metrics: what the load balancer then answers is a code of its own.
+inline constexpr std::string_view kAlbConnectionErrors = "TargetConnectionErrorCount";
+inline constexpr std::string_view kLoadBalancer = "LoadBalancer";  ///< "app/NAME/ID"
+inline constexpr std::string_view kTargetGroup = "TargetGroup";    ///< "targetgroup/NAME/ID"
 
 // --- Segments: parts of the traffic, told by path or header -------------------------------------
 // Neither Envoy's statistics nor ALB's metrics know paths. Whoever sees the requests (the
@@ -84,6 +87,11 @@ inline std::string alb_target_code(char code_class) {
 /// "HTTPCode_ELB_5XX_Count": answers of the load balancer itself; class is '3' to '5'.
 inline std::string alb_own_code(char code_class) {
   return std::string("HTTPCode_ELB_") + code_class + "XX_Count";
+}
+/// Those of them that have a metric by themselves: "HTTPCode_ELB_502_Count" and so on.
+inline constexpr int kAlbOwnStatuses[] = {502, 503, 504};
+inline std::string alb_own_status(int status) {
+  return "HTTPCode_ELB_" + std::to_string(status) + "_Count";
 }
 
 /// The dimension value in an ARN: "app/NAME/ID" of a load balancer's, "targetgroup/NAME/ID" of a

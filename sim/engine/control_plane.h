@@ -26,10 +26,13 @@ struct SegmentMetrics {
 /// What one version did in a metric period, as the gateway would report it.
 struct VersionMetrics {
   std::uint64_t requests = 0;
-  std::uint64_t errors = 0;  ///< 5xx of the version or of the gateway for it
+  std::uint64_t errors = 0;  ///< 5xx of the version, or of Envoy for it
   Histogram latency;         ///< of the answered ones
   /// By index in Traffic::segments; empty: nobody asks for them.
   std::vector<SegmentMetrics> segments = {};
+  /// By status: what a load balancer answered itself, which is no error of a target group; 503s are
+  /// no request of one, either.
+  std::map<int, std::uint64_t> own_answers = {};
 };
 
 struct PeriodMetrics {

@@ -11,10 +11,32 @@ namespace {
 using world::Ending;
 using Endings = std::array<std::uint64_t, world::kEndings>;
 
-/// Requests that the gateway's metrics count as errors: it answered 5xx.
-std::uint64_t metric_errors(const Endings& endings) {
-  const auto count = [&endings](Ending e) { return endings[static_cast<std::size_t>(e)]; };
-  return count(Ending::Error) + count(Ending::Reset) + count(Ending::Timeout);
+std::uint64_t count_of(const Endings& endings, Ending ending) {
+  return endings[static_cast<std::size_t>(ending)];
+}
+
+/// Requests that were answered 5xx, by whomever.
+std::uint64_t answered_5xx(const Endings& endings) {
+  return count_of(endings, Ending::Error) + count_of(endings, Ending::Reset) +
+         count_of(endings, Ending::Timeout);
+}
+
+/// Counted when they end, as the gateway does: no period has more errors than requests. What Envoy
+/// answers itself, because a version broke the connection or has no task, it counts to the cluster
+/// that was picked. A load balancer counts it to itself, in HTTPCode_ELB_5XX_Count, which no target
+/// group has; for want of a task not even as a request (AWS, "CloudWatch metrics for your
+/// Application Load Balancer").
+void add_counts(VersionMetrics& metrics, const Meter& meter, rollout::TrafficApi api) {
+  metrics.requests += meter.ended();
+  if (api == rollout::TrafficApi::AppMesh) {
+    metrics.requests += meter.dropped;
+    metrics.errors += answered_5xx(meter.endings) + meter.dropped;
+    return;
+  }
+  metrics.errors += count_of(meter.endings, Ending::Error);
+  metrics.own_answers[502] += count_of(meter.endings, Ending::Reset);
+  metrics.own_answers[503] += meter.dropped;
+  metrics.own_answers[504] += count_of(meter.endings, Ending::Timeout);
 }
 
 std::uint64_t user_failures(const Endings& endings) {
@@ -130,23 +152,17 @@ PeriodMetrics Ledger::end_period(TimePoint from, TimePoint to) {
   PeriodMetrics metrics{from, to, {}};
   for (std::size_t v = 0; v < period_.size(); ++v) {
     const Meter& meter = period_[v];
-    // Counted when they end, as the gateway does: no period has more errors than requests.
-    // Envoy counts its own 503s, for want of a task, to the cluster that was picked; a load
-    // balancer counts them to itself, in HTTPCode_ELB_5XX_Count, which no target group has.
-    const bool envoy = spec_.plan.traffic == rollout::TrafficApi::AppMesh;
-    const std::uint64_t refused = envoy ? meter.dropped : 0;
-    VersionMetrics one{meter.ended() + refused, metric_errors(meter.endings) + refused, {}, {}};
+    VersionMetrics one;
+    add_counts(one, meter, spec_.plan.traffic);
     for (std::size_t i = 0; read_.segments && i < meter.segments.size(); ++i) {
       const Endings& endings = meter.segments[i].endings;
       one.segments.push_back({std::accumulate(endings.begin(), endings.end(), std::uint64_t{0}),
-                              metric_errors(endings)});
+                              answered_5xx(endings)});
     }
     if (read_.latency) one.latency = period_latency(meter, read_fast_[v], v);
     if (!beside_.empty()) {
       const Meter& more = beside_[v];
-      const std::uint64_t more_refused = envoy ? more.dropped : 0;
-      one.requests += more.ended() + more_refused;
-      one.errors += metric_errors(more.endings) + more_refused;
+      add_counts(one, more, spec_.plan.traffic);
       if (read_.latency) one.latency.merge(period_latency(more, read_beside_[v], v));
     }
     metrics.versions.push_back(std::move(one));

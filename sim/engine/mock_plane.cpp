@@ -130,6 +130,11 @@ class MockPlane : public ControlPlane {
       counts.requests = static_cast<double>(metrics.requests);
       counts.codes[5] = static_cast<double>(metrics.errors);
       counts.codes[2] = counts.requests - counts.codes[5];
+      for (const auto& [status, count] : metrics.own_answers) {
+        if (status != 503) counts.codes[2] -= static_cast<double>(count);
+        counts.local_codes[5] += static_cast<double>(count);
+        counts.local_statuses[status] += static_cast<double>(count);
+      }
       for (const auto& [value_us, count] : metrics.latency.filled()) {
         counts.latency_us[static_cast<double>(value_us)] = static_cast<double>(count);
       }

@@ -177,17 +177,24 @@ std::string metrics_report(const GatewayStats& before, const GatewayStats& now,
     const auto it = before.targets.find(key);
     const TargetStats& old = it == before.targets.end() ? kNone : it->second;
     if (stats.requests == old.requests && stats.attempts == old.attempts) continue;
-    // For want of an instance the gateway answers itself: Envoy counts that to the cluster, a load
-    // balancer to itself and not as a request of the target group (RequestCount: requests for
+    // What the gateway answers itself Envoy counts to the cluster, a load balancer to itself; for
+    // want of an instance not even as a request of the target group (RequestCount: requests for
     // which a target was chosen).
     const std::uint64_t unserved = stats.unserved - old.unserved;
+    std::array<std::uint64_t, 6> by_target = stats.codes;
+    Json local_codes = Json::object();
+    for (const auto& [status, count] : stats.own_answers) {
+      const auto before_then = old.own_answers.find(status);
+      const std::uint64_t fresh =
+          count - (before_then == old.own_answers.end() ? 0 : before_then->second);
+      by_target[static_cast<std::size_t>(status / 100)] -= fresh;
+      if (fresh > 0) local_codes[std::to_string(status)] = fresh;
+    }
     Json codes = Json::object();
-    for (std::size_t i = 1; i < stats.codes.size(); ++i) {
-      const std::uint64_t fresh = stats.codes[i] - old.codes[i] - (i == 5 ? unserved : 0);
+    for (std::size_t i = 1; i < by_target.size(); ++i) {
+      const std::uint64_t fresh = by_target[i] - old.codes[i];
       if (fresh > 0) codes[fmt::format("{}xx", i)] = fresh;
     }
-    Json local_codes = Json::object();
-    if (unserved > 0) local_codes["5xx"] = unserved;
     targets.push_back({{"listener", key.listener},
                        {"route", key.route},
                        {"target", key.target},

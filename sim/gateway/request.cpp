@@ -271,6 +271,21 @@ void Worker::count(Client* c, TargetStats& stats, int status) {
   if (observed_ && !c->mirrored) observe(c, status);
 }
 
+// A target's time to answer has none in it that no instance took, and an ALB's is only of answers
+// that instances began (TargetResponseTime).
+void Worker::count_own_answer(Client* c, const traffic::LocalReply& reply) {
+  if (c->plan_target == nullptr) return record(c, reply.status);
+  TargetStats& stats = *c->plan_target->stats;
+  ++stats.own_answers[reply.status];
+  const bool unserved = reply.flag == "UH";
+  if (unserved) ++stats.unserved;
+  if (unserved || dialect_of(c) == traffic::Dialect::Alb) {
+    count(c, stats, reply.status);
+  } else {
+    record(c, reply.status);
+  }
+}
+
 // Gives an answer of our own. If the body was not read whole, the connection cannot be used on.
 void Worker::answer(Client* c, const traffic::LocalReply& reply, bool body_unread) {
   if (c->up != nullptr) drop_upstream(c->up);
@@ -285,12 +300,7 @@ void Worker::answer(Client* c, const traffic::LocalReply& reply, bool body_unrea
   if (!c->to_head) c->sent = reply.body.size();
   if (body_unread) c->keep_alive = false;
   c->request_whole = !body_unread;
-  if (reply.flag == "UH" && c->plan_target != nullptr) {  // no instance took any time for it
-    ++c->plan_target->stats->unserved;
-    count(c, *c->plan_target->stats, reply.status);
-  } else {
-    record(c, reply.status);
-  }
+  count_own_answer(c, reply);
   std::string text;
   append_local_reply(text, reply, c->slot->dialect, c->to_head, !c->keep_alive, date());
   send_to_client(c, text);

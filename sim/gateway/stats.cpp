@@ -6,6 +6,7 @@ void TargetStats::merge(const TargetStats& other) {
   requests += other.requests;
   for (std::size_t i = 0; i < codes.size(); ++i) codes[i] += other.codes[i];
   unserved += other.unserved;
+  for (const auto& [status, count] : other.own_answers) own_answers[status] += count;
   attempts += other.attempts;
   retries += other.retries;
   resends += other.resends;

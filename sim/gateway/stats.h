@@ -25,6 +25,7 @@ struct TargetStats {
   std::uint64_t requests = 0;
   std::array<std::uint64_t, 6> codes{};  ///< by class, [2] = 2xx; [0]: the client left or was cut
   std::uint64_t unserved = 0;            ///< of them those that no instance could be asked for: 503
+  std::map<int, std::uint64_t> own_answers;  ///< by status: of them those that we gave ourselves
   std::uint64_t attempts = 0;
   std::uint64_t retries = 0;
   std::uint64_t resends = 0;  ///< of requests that a kept connection's end had not let through

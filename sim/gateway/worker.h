@@ -158,6 +158,7 @@ class Worker {
   void emit_body(Client* c, std::string_view first, std::string_view payload,
                  std::string_view last);
   void request_complete(Client* c);
+  void count_own_answer(Client* c, const traffic::LocalReply& reply);
   void answer(Client* c, const traffic::LocalReply& reply, bool body_unread);
   void refuse(Client* c, int status, const char* why);
   void refuse_http2(Client* c);

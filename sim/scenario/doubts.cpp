@@ -46,6 +46,7 @@ class Doubter {
     doubt_reach();
     doubt_hooks();
     doubt_faults();
+    doubt_unseen_faults();
     doubt_limit();
     return std::move(doubts_);
   }
@@ -323,6 +324,41 @@ class Doubter {
       add(event.place,
           "the fault begins after {}, but the rollout can be over after {}: nobody may meet it",
           to_string(event.at), to_string(course_.length));
+    }
+  }
+
+  /// Whether an analysis reads what the requests of a segment were answered, by whomever.
+  bool looks_into_segments() const {
+    return std::any_of(plan_.analyses.begin(), plan_.analyses.end(),
+                       [](const auto& a) { return a.metric == "errors" && !a.segments.empty(); });
+  }
+
+  void doubt_unseen(const std::vector<world::Fault>& faults, const Place& place) {
+    for (const world::Fault& fault : faults) {
+      const bool reset = fault.kind == world::FaultKind::Reset;
+      if (!reset && fault.kind != world::FaultKind::Hang) continue;
+      return add(place,
+                 "{} {}: users get a {} that is the load balancer's own (HTTPCode_ELB_5XX_Count) "
+                 "and in no metric of {}'s target group. No test, check or alarm here sees it; "
+                 "errors of a segment, counted by whoever sees the requests, would show it",
+                 plan_.canary, reset ? "breaks connections" : "does not answer", reset ? 502 : 504,
+                 plan_.canary);
+    }
+  }
+
+  /// Behind a load balancer the canary's metrics do not know of answers that it never gave.
+  void doubt_unseen_faults() {
+    if (plan_.traffic != rollout::TrafficApi::Alb || !somebody_looks()) return;
+    if (looks_into_segments()) return;
+    for (const world::Version& version : spec_.versions) {
+      if (version.name != plan_.canary) continue;
+      doubt_unseen(version.faults, place_of({"given", "versions", version.name, "faults"}));
+    }
+    for (const world::Event& event : spec_.events) {
+      const auto* inject = std::get_if<world::InjectFault>(&event.what);
+      if (inject != nullptr && inject->target == plan_.canary) {
+        doubt_unseen({inject->fault}, event.place);
+      }
     }
   }
 

@@ -126,7 +126,7 @@ VersionMetrics alb_metrics(const std::string& load_balancer_arn,
   VersionMetrics m;
   m.requests = query(names::kAlbNamespace, names::kAlbRequests, dimensions);
   m.errors = {query(names::kAlbNamespace, names::alb_target_code('5'), dimensions),
-              query(names::kAlbNamespace, "TargetConnectionErrorCount", dimensions)};
+              query(names::kAlbNamespace, names::kAlbConnectionErrors, dimensions)};
   m.latency = query(names::kAlbNamespace, names::kAlbLatency, dimensions);
   return m;
 }

@@ -21,7 +21,10 @@ struct VersionMetrics {
 /// Envoy's statistics of a virtual node behind a gateway; 5xx are errors.
 VersionMetrics mesh_metrics(const std::string& mesh, const std::string& gateway,
                             const std::string& node);
-/// ALB's metrics of a target group; 5xx of targets and failed connections are errors.
+/// ALB's metrics of a target group; 5xx of targets and connections that were not established are
+/// errors. What the load balancer answers itself when a target breaks a connection or stays silent
+/// (502, 504) is in no metric of a target group. RequestCount less all HTTPCode_Target_*_Count
+/// would hint at it, but also holds requests under way and clients who left: it is not read.
 VersionMetrics alb_metrics(const std::string& load_balancer_arn,
                            const std::string& target_group_arn);
 

@@ -85,7 +85,8 @@ TEST(AlbMetrics, CountPerTargetGroupAndInAll) {
   const auto report = parse_gateway_report(Json::parse(R"({
     "source":{"load-balancer":"web","scope":"000000000000/us-east-1"},"time":1767225660,
     "targets":[
-      {"target":"blue","requests":2,"codes":{"2xx":2},"local_codes":{"5xx":1},
+      {"target":"blue","requests":6,"codes":{"2xx":2},
+       "local_codes":{"502":3,"503":5,"504":1,"5xx":1,"4xx":1},"connect_failures":2,
        "latency_us":{"buckets":[[500000,2]]}},
       {"target":"","requests":1,"codes":{"4xx":1}}]})"));
   ASSERT_TRUE(report) << report.error().message;
@@ -95,14 +96,19 @@ TEST(AlbMetrics, CountPerTargetGroupAndInAll) {
   const std::string both = lb + ",TargetGroup=" + names::dimension_of_arn(group);
   EXPECT_EQ(lb.substr(0, 21), "LoadBalancer=app/web/");
   EXPECT_EQ(lines_of(batch),
-            (std::vector<std::string>{"RequestCount{" + both + "} Count 2x1",
+            (std::vector<std::string>{"RequestCount{" + both + "} Count 6x1",
                                       "HTTPCode_Target_2XX_Count{" + both + "} Count 2x1",
+                                      "TargetConnectionErrorCount{" + both + "} Count 2x1",
                                       "TargetResponseTime{" + both + "} Seconds 0.5x2",
-                                      "RequestCount{" + lb + "} Count 2x1",
+                                      "RequestCount{" + lb + "} Count 6x1",
                                       "HTTPCode_Target_2XX_Count{" + lb + "} Count 2x1",
+                                      "TargetConnectionErrorCount{" + lb + "} Count 2x1",
                                       "TargetResponseTime{" + lb + "} Seconds 0.5x2",
-                                      "HTTPCode_ELB_4XX_Count{" + lb + "} Count 1x1",
-                                      "HTTPCode_ELB_5XX_Count{" + lb + "} Count 1x1"}));
+                                      "HTTPCode_ELB_4XX_Count{" + lb + "} Count 2x1",
+                                      "HTTPCode_ELB_5XX_Count{" + lb + "} Count 10x1",
+                                      "HTTPCode_ELB_502_Count{" + lb + "} Count 3x1",
+                                      "HTTPCode_ELB_503_Count{" + lb + "} Count 5x1",
+                                      "HTTPCode_ELB_504_Count{" + lb + "} Count 1x1"}));
   GatewayReport gone = *report;
   gone.load_balancer = "gone";
   EXPECT_TRUE(load_balancer_metrics(gone, elb).data.empty());
@@ -158,6 +164,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadReport{"Target", "{" SOURCE R"(,"time":1,"targets":[1]})", "targets[0] must be"},
         BadReport{"Code", "{" SOURCE R"(,"time":1,"targets":[{"codes":{"9xx":1}}]})",
                   "targets[0].codes has \"9xx\""},
+        BadReport{"OwnCode", "{" SOURCE R"(,"time":1,"targets":[{"local_codes":{"5ab":1}}]})",
+                  "targets[0].local_codes has \"5ab\""},
+        BadReport{"StatusOfTarget",
+                  "{" SOURCE R"(,"time":1,"targets":[{"target":"v1","codes":{"503":1}}]})",
+                  "targets[0].codes has \"503\""},
         BadReport{"Bucket", "{" SOURCE R"(,"time":1,"targets":[{"latency_us":{"buckets":[1]}}]})",
                   "targets[0].latency_us.buckets has 1"}),
     [](const auto& info) { return std::string(info.param.name); });

@@ -100,37 +100,54 @@ TEST(ControlSource, KeepsTheTableWhenTheControlPlaneGoesAway) {
 }
 
 // As the virtual world's ledger has it: HTTPCode_ELB_5XX is no HTTPCode_Target_5XX.
-TEST(MetricsReport, WhatNoInstanceWasAskedForIsTheLoadBalancersOwn) {
+TEST(MetricsReport, TellsOurOwnAnswersFromThoseOfInstances) {
   Upstream v1(echo("v1"));
-  const Json gone = {{"name", "gone"},
-                     {"match", {{"prefix", "/gone"}}},
-                     {"targets", {{{"name", "v2"}, {"instances", Json::array()}}}}};
-  const Json here = {
-      {"name", "here"},
-      {"targets", {{{"name", "v1"}, {"instances", {fmt::format("127.0.0.1:{}", v1.port())}}}}}};
+  Upstream breaks([](Socket& socket) { read_request(socket); });
+  Upstream hangs([](Socket& socket) {
+    read_request(socket);
+    socket.read_all();
+  });
+  const auto route = [](const std::string& name, Json instances, Json more = Json::object()) {
+    more["name"] = name;
+    more["match"] = {{"prefix", "/" + name}};
+    more["targets"] = {{{"name", name}, {"instances", std::move(instances)}}};
+    return more;
+  };
+  const auto at = [](int port) { return Json{fmt::format("127.0.0.1:{}", port)}; };
+  const Json routes = {route("gone", Json::array()), route("breaks", at(breaks.port())),
+                       route("refuses", at(1)),
+                       route("hangs", at(hangs.port()), {{"timeouts", {{"request", "50ms"}}}}),
+                       route("v1", at(v1.port()))};
   const auto gateway = start_gateway(table_of({{"v1", 1, {v1.port()}}}, 1, Json::object(),
-                                              {{"dialect", "alb"}, {"routes", {gone, here}}}));
-  const int port = port_of(*gateway);
-  EXPECT_EQ(ask(port, kGet).status, 200);
-  EXPECT_EQ(ask(port, "GET /gone HTTP/1.1\r\nHost: x\r\n\r\n").status, 503);
-  EXPECT_EQ(ask(port, "GET /gone HTTP/1.1\r\nHost: x\r\n\r\n").status, 503);
+                                              {{"dialect", "alb"}, {"routes", routes}}));
+  const auto status = [port = port_of(*gateway)](const char* path) {
+    return ask(port, fmt::format("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", path)).status;
+  };
+  EXPECT_EQ(status("v1"), 200);
+  EXPECT_EQ(status("gone"), 503);
+  EXPECT_EQ(status("gone"), 503);
+  EXPECT_EQ(status("breaks"), 502);
+  EXPECT_EQ(status("refuses"), 502);
+  EXPECT_EQ(status("hangs"), 504);
   const auto reported = [&](const ControlOptions& options) {
     Json out = Json::object();
     const Json report = *parse_json(metrics_report({}, gateway->stats(), options, 0), "report");
     for (const Json& target : report["targets"]) {
       out[target["target"].get<std::string>()] = {target["requests"], target["codes"],
-                                                  target["local_codes"],
+                                                  target["local_codes"], target["connect_failures"],
                                                   target["latency_us"]["buckets"].size()};
     }
     return out;
   };
   const Json none = Json::object();
-  const Json served = {1, {{"2xx", 1}}, none, 1};
-  EXPECT_EQ(reported({"", "", "web", "1/eu-west-1"}),
-            (Json{{"v1", served}, {"v2", {0, none, {{"5xx", 2}}, 0}}}));
-  EXPECT_EQ(reported({"", "m/g", "", "1/eu-west-1"}),
-            (Json{{"v1", served}, {"v2", {2, none, {{"5xx", 2}}, 0}}}))
-      << "Envoy counts it to the cluster";
+  Json want = {{"v1", {1, {{"2xx", 1}}, none, 0, 1}},
+               {"gone", {0, none, {{"503", 2}}, 0, 0}},
+               {"breaks", {1, none, {{"502", 1}}, 0, 0}},
+               {"refuses", {1, none, {{"502", 1}}, 1, 0}},
+               {"hangs", {1, none, {{"504", 1}}, 0, 0}}};
+  EXPECT_EQ(reported({"", "", "web", "1/eu-west-1"}), want);
+  want["gone"][0] = 2;
+  EXPECT_EQ(reported({"", "m/g", "", "1/eu-west-1"}), want) << "Envoy counts them to the cluster";
 }
 
 TEST(ControlSource, WantsOneNameAndAUrl) {
