@@ -212,7 +212,8 @@ class RunningCloud : public LabCloud {
     rollout::CloudWatchMetrics::Metrics& find = find_metrics_;
     if (alb_) {
       auto alb = std::make_unique<rollout::AlbTraffic>(
-          *client_, rollout::AlbPlace{names_.load_balancer, kListenerPort, ""}, versions);
+          *client_, rollout::AlbPlace{names_.load_balancer, kListenerPort, "", stickiness()},
+          versions);
       find = [this, traffic = alb.get()]() -> Result<MetricsPair> {
         TRY(const rollout::AlbArns arns, traffic->arns());
         return MetricsPair{scaled(rollout::alb_metrics(arns.load_balancer, arns.stable)),
@@ -257,6 +258,14 @@ class RunningCloud : public LabCloud {
   rollout::VersionMetrics scaled(rollout::VersionMetrics metrics) const {
     metrics.latency_units_per_s /= options_.speed;
     return metrics;
+  }
+
+  /// Cookies end by real time, in whole seconds.
+  std::optional<Duration> stickiness() const {
+    const auto lasts = rollout::stickiness_of(spec_.plan);
+    if (!lasts) return std::nullopt;
+    return std::chrono::round<std::chrono::seconds>(
+        from_seconds(to_seconds(*lasts) / options_.speed));
   }
 
   aws::RouteName route_name() const {

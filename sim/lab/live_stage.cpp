@@ -42,7 +42,15 @@ Status LiveStage::begin() {
 // --- time --------------------------------------------------------------------------------------
 
 void LiveStage::sleep_until(TimePoint t) {
-  t = std::min({t, start_ + spec_.limit, lives_.next()});
+  play_until(std::min(t, lives_.next()));
+}
+
+void LiveStage::drain(Duration length) {
+  play_until(now() + length);
+}
+
+void LiveStage::play_until(TimePoint t) {
+  t = std::min(t, start_ + spec_.limit);
   while (!stopped()) {
     happen();
     const TimePoint at = now();

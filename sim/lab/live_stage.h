@@ -34,6 +34,9 @@ class LiveStage : public Clock {
   Status begin();
   /// Stable's new tasks run the canary's build from now on, or their own again.
   void swap_build(bool to_canary);
+  /// What happens goes on for so long, at most until the scenario's limit: the rollout has ended,
+  /// and users come back.
+  void drain(Duration length);
   /// Waits until the gateway has adopted the newest weights, for a limited time.
   void settle();
 
@@ -42,6 +45,7 @@ class LiveStage : public Clock {
     std::map<std::string, std::string> addresses;  ///< of running tasks, by ARN
     std::size_t ends = 0;                          ///< that have been noted
   };
+  void play_until(TimePoint t);
   TimePoint next_event() const;
   void happen();
   void begin_event(std::size_t index, TimePoint at);

@@ -23,6 +23,8 @@ namespace {
 /// have, and the longest from sending a request until the gateway has picked its version.
 constexpr Duration kAdoptionLag = std::chrono::milliseconds{20};
 constexpr Duration kPickLag = std::chrono::milliseconds{250};
+/// Seconds are what a cookie's end is told in: of fewer the rounding would be seen.
+constexpr double kShortestCookie_s = 5;
 
 Duration scaled(Duration real, double speed) {
   return from_seconds(to_seconds(real) * speed);
@@ -43,6 +45,28 @@ Status check_tasks(const std::string& version, int tasks) {
   return error("{} has {} tasks; live up to {} are started", version, tasks, kMaxLiveTasks);
 }
 
+Status check_affinity(const world::Spec& spec, double speed) {
+  if (!spec.plan.affinity) return {};
+  const rollout::SessionAffinity& affinity = *spec.plan.affinity;
+  if (spec.plan.traffic != rollout::TrafficApi::Alb) {
+    return error(affinity.place,
+                 "session affinity cannot be played live: of the lab's gateways only the load "
+                 "balancer has it (traffic: alb)");
+  }
+  const double real_s = to_seconds(affinity.lasts) / speed;
+  if (real_s < kShortestCookie_s) {
+    return error(affinity.place,
+                 "users keep their version for {}, at speed {} that is {:.3g} real seconds; a load "
+                 "balancer's cookie lasts whole ones, so live it takes at least {}",
+                 to_string(affinity.lasts), speed, real_s, kShortestCookie_s);
+  }
+  if (spec.traffic.users > kMaxLoadUsers) {
+    return error(affinity.place, "{} users would keep cookies; live up to {} do",
+                 spec.traffic.users, kMaxLoadUsers);
+  }
+  return {};
+}
+
 Status check_limits(const world::Spec& spec, double speed) {
   for (const rollout::Step& step : spec.plan.steps) {
     if (!std::holds_alternative<rollout::Mirror>(step.what)) continue;
@@ -50,13 +74,10 @@ Status check_limits(const world::Spec& spec, double speed) {
                  "copies of requests cannot be made live: neither App Mesh nor a load balancer "
                  "mirrors, and the lab's gateway does as they say");
   }
-  if (spec.plan.affinity) {
-    return error(spec.plan.affinity->place,
-                 "session affinity cannot be played live: the users of the lab keep no cookies");
-  }
   if (!(speed > 0 && speed <= kMaxSpeed)) {
     return error("speed is {}, allowed is up to {}", speed, kMaxSpeed);
   }
+  TRY_STATUS(check_affinity(spec, speed));
   const double own = spec.plan.load ? spec.plan.load->rate.per_s * speed : 0;
   for (const LoadStep& step : load_steps(spec, speed)) {
     const double rate = step.rate_per_s + own;
@@ -88,6 +109,8 @@ LoadOptions load_options(const world::Spec& spec, std::uint64_t seed, double spe
   load.poisson = spec.traffic.arrivals == world::Arrivals::Poisson;
   load.length = from_seconds(to_seconds(spec.limit) / speed);
   load.seed = Random(seed).split("arrivals").next();
+  load.users = spec.traffic.users;
+  load.cookies = spec.plan.affinity.has_value();
   load.paths.clear();
   double rest = 1;
   for (const world::Segment& segment : spec.traffic.segments) {
@@ -119,7 +142,8 @@ std::vector<InForce> weights_in_force(const world::Spec& spec, LabCloud& cloud,
     if (*changes[i].adopted <= record.start) one.from = Duration{};
     one.until = i + 1 < changes.size() ? changes[i + 1].sent - record.start : end;
     one.promotion = changes[i].sent >= promotion;
-    one.by_marks = changes[i].by_marks;
+    // From the rollout's first change on users keep the version they met, whatever the weights.
+    one.by_marks = changes[i].by_marks || (spec.plan.affinity && i > 0);
     for (const world::Version& version : spec.versions) {
       const auto weight = changes[i].weights.find(cloud.target(version.name));
       one.weights.push_back(weight == changes[i].weights.end() ? 0 : weight->second);
@@ -311,6 +335,7 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
 
   TRY_STATUS(compare_answers(spec, *cloud, seed, record));
   stage.settle();
+  if (spec.plan.affinity) stage.drain(spec.plan.affinity->lasts);
   // What was routed before the last change is still on its way for a moment.
   std::this_thread::sleep_for(kPickLag);
   const Duration load_end = stage.now() - record.start;
@@ -322,8 +347,8 @@ Result<world::Record> play_live(const world::Spec& spec, const world::RunOptions
   for (const auto& [name, weight] : weights) {
     record.final_weights[name] = static_cast<std::uint32_t>(weight);
   }
-  count_up(spec, seed, std::move(seen), weights_in_force(spec, *cloud, record, load_end, speed),
-           load_end, scaled(kPickLag, speed), record);
+  count_up(spec, std::move(seen), weights_in_force(spec, *cloud, record, load_end, speed), load_end,
+           scaled(kPickLag, speed), record);
   cloud->stop();
   return recorder.finish();
 }

@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <boost/asio.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http.hpp>
 #include <deque>
 #include <optional>
 #include <thread>
+#include <unordered_map>
+
+#include "sim/lab/cookie_jar.h"
 
 namespace coalmine::lab {
 namespace {
@@ -23,7 +27,28 @@ struct Arrival {
   Duration due{};
   Duration sent{};
   std::size_t path = 0;
+  std::uint64_t user = 0;
 };
+
+/// A sample of a request that arrived so.
+LoadSample sample_of(const Arrival& arrival) {
+  LoadSample sample;
+  sample.due = arrival.due;
+  sample.sent = arrival.sent;
+  sample.path = arrival.path;
+  sample.user = arrival.user;
+  return sample;
+}
+
+/// The path's own header and the user's cookies; of cookies a request has one field only
+/// (RFC 6265, 5.4).
+std::string fields_of(const LoadPath& path, const std::string& cookies) {
+  const auto line = [](const std::string& field) { return field.empty() ? "" : field + "\r\n"; };
+  if (cookies.empty()) return line(path.header);
+  const std::string_view name = std::string_view(path.header).substr(0, path.header.find(':'));
+  if (boost::beast::iequals(name, "cookie")) return line(path.header + "; " + cookies);
+  return line(path.header) + line("Cookie: " + cookies);
+}
 
 /// Every request in flight takes a descriptor: the soft limit is often 1,024.
 void raise_descriptor_limit() {
@@ -76,6 +101,7 @@ class Generator : public LoadGenerator {
       : options_(options),
         on_sample_(std::move(on_sample)),
         random_(options.seed),
+        users_(Random(options.seed).split("users")),
         endpoint_(asio::ip::make_address(options.host), static_cast<std::uint16_t>(options.port)),
         timer_(io_),
         start_(std::chrono::steady_clock::now()) {
@@ -108,6 +134,16 @@ class Generator : public LoadGenerator {
     if (stopping_) drop_idle();
   }
 
+  std::string cookies_of(std::uint64_t user) const {
+    const auto jar = jars_.find(user);
+    return jar == jars_.end() ? std::string() : jar->second.field();
+  }
+  void keep_cookies(std::uint64_t user, const http::fields& answer) {
+    if (!options_.cookies) return;
+    const auto [begin, end] = answer.equal_range(http::field::set_cookie);
+    for (auto it = begin; it != end; ++it) jars_[user].keep(it->value());
+  }
+
   const LoadOptions& options() const { return options_; }
   const tcp::endpoint& endpoint() const { return endpoint_; }
 
@@ -137,7 +173,7 @@ class Generator : public LoadGenerator {
       const Duration now = since_start();
       while (!stopping_ && next_ <= now && next_ < options_.length &&
              made_ < options_.max_requests) {
-        arrive({next_, next_, choose_path()});
+        arrive({next_, next_, choose_path(), users_.below(options_.users)});
         ++made_;
         next_ = after(next_);
       }
@@ -166,10 +202,7 @@ class Generator : public LoadGenerator {
     } else if (waiting_.size() < kMaxLoadWaiting) {
       waiting_.push_back(arrival);
     } else {
-      LoadSample sample;
-      sample.due = sample.sent = arrival.due;
-      sample.path = arrival.path;
-      on_sample_(sample);
+      on_sample_(sample_of(arrival));
     }
   }
 
@@ -178,7 +211,8 @@ class Generator : public LoadGenerator {
 
   LoadOptions options_;
   std::function<void(const LoadSample&)> on_sample_;
-  Random random_;
+  Random random_, users_;
+  std::unordered_map<std::uint64_t, CookieJar> jars_;  ///< by user
   asio::io_context io_;
   tcp::endpoint endpoint_;
   asio::steady_timer timer_;
@@ -198,9 +232,9 @@ void Connection::carry(const Arrival& arrival) {
   reused_ = !fresh_;
   ++turn_;
   const LoadPath& path = owner_.options().paths[arrival.path];
-  request_ = fmt::format("GET {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: coalmine-load\r\n{}{}\r\n",
-                         path.path, owner_.options().host, owner_.options().port, path.header,
-                         path.header.empty() ? "" : "\r\n");
+  request_ = fmt::format("GET {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: coalmine-load\r\n{}\r\n",
+                         path.path, owner_.options().host, owner_.options().port,
+                         fields_of(path, owner_.cookies_of(arrival.user)));
   timer_.expires_after(owner_.options().timeout);
   timer_.async_wait([self = shared_from_this(), turn = turn_](const ErrorCode& error) {
     if (!error && turn == self->turn_) self->fail(true);
@@ -269,13 +303,11 @@ void Connection::fail(bool timed_out) {
     });
     return connect();
   }
-  LoadSample sample;
-  sample.due = arrival_.due;
-  sample.sent = arrival_.sent;
+  LoadSample sample = sample_of(arrival_);
   sample.latency = owner_.since_start() - arrival_.due;
   sample.timed_out = timed_out;
-  sample.path = arrival_.path;
   if (parser_ && parser_->is_header_done()) {
+    owner_.keep_cookies(arrival_.user, parser_->get());
     sample.truncated = true;
     sample.version = std::string(parser_->get()["X-Served-Version"]);
     sample.service = std::string(parser_->get()["X-Served-By"]);
@@ -288,12 +320,10 @@ void Connection::fail(bool timed_out) {
 
 void Connection::finish() {
   const auto& response = parser_->get();
-  LoadSample sample;
-  sample.due = arrival_.due;
-  sample.sent = arrival_.sent;
+  owner_.keep_cookies(arrival_.user, response);
+  LoadSample sample = sample_of(arrival_);
   sample.latency = owner_.since_start() - arrival_.due;
   sample.status = static_cast<int>(response.result_int());
-  sample.path = arrival_.path;
   sample.version = std::string(response["X-Served-Version"]);
   sample.service = std::string(response["X-Served-By"]);
   sample.reason = std::string(response["X-Coalmine-Reason"]);
@@ -328,6 +358,10 @@ Result<std::unique_ptr<LoadGenerator>> LoadGenerator::start(
   if (options.max_requests > kMaxLoadRequests) {
     return error("the load would be {} requests, allowed are up to {}", options.max_requests,
                  kMaxLoadRequests);
+  }
+  if (options.users == 0 || (options.cookies && options.users > kMaxLoadUsers)) {
+    return error("the load comes from {} users, allowed with cookies are 1 to {}", options.users,
+                 kMaxLoadUsers);
   }
   raise_descriptor_limit();
   return std::make_unique<Generator>(options, std::move(on_sample));

@@ -16,6 +16,8 @@ inline constexpr double kMaxLoadPerS = 20'000;  ///< real requests a second
 inline constexpr std::uint64_t kMaxLoadRequests = 20'000'000;
 /// Requests in flight at a time; a service that is overloaded holds as many as rate x patience.
 inline constexpr std::size_t kMaxLoadConnections = 1500;
+/// Users who keep cookies: two of a load balancer are some 200 bytes.
+inline constexpr std::uint64_t kMaxLoadUsers = 200'000;
 /// Arrivals that wait for a free connection; further ones count as dropped.
 inline constexpr std::size_t kMaxLoadWaiting = 10'000;
 
@@ -42,6 +44,8 @@ struct LoadOptions {
   std::uint64_t max_requests = kMaxLoadRequests;  ///< or after so many
   Duration timeout = std::chrono::seconds{30};    ///< of one request
   std::uint64_t seed = 1;
+  std::uint64_t users = 1;  ///< every request comes from one of them, all alike
+  bool cookies = false;     ///< whether they keep what answers set
 };
 
 /// One request as its user saw it.
@@ -56,7 +60,8 @@ struct LoadSample {
   std::string service;   ///< X-Served-By: the ECS service whose task it is; likewise
   std::string reason;    ///< X-Coalmine-Reason of the gateway's own answers
   std::size_t path = 0;  ///< index in LoadOptions::paths
-  bool wrong = false;    ///< 200 with a body that is not the service's
+  std::uint64_t user = 0;
+  bool wrong = false;  ///< 200 with a body that is not the service's
 };
 
 /// Open-loop load: arrivals follow the clock and do not wait for answers, so a slow service is
@@ -64,8 +69,8 @@ struct LoadSample {
 class LoadGenerator {
  public:
   /// `on_sample` is called from the generator's thread. Errors (Invalid): not a loopback address,
-  /// no step at zero, a rate or the count beyond the limits above. Raises the process's soft limit
-  /// of open files.
+  /// no step at zero, a rate, the count or the users with cookies beyond the limits above. Raises
+  /// the process's soft limit of open files.
   static Result<std::unique_ptr<LoadGenerator>> start(
       const LoadOptions& options, std::function<void(const LoadSample&)> on_sample);
   virtual ~LoadGenerator() = default;

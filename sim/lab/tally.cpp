@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "sim/core/random.h"
-
 namespace coalmine::lab {
 namespace {
 
@@ -74,7 +72,8 @@ Seen judge(const LoadSample& sample, const world::Spec& spec,
             scenario_time(sample.latency),
             -1,
             Ending::Ok,
-            sample.path};
+            sample.path,
+            sample.user};
   for (std::size_t v = 0; v < spec.versions.size(); ++v) {
     // Weights send requests to services; after an image swap stable's runs the canary's build.
     const bool served = sample.service.empty() ? sample.version == spec.versions[v].name
@@ -97,13 +96,11 @@ Seen judge(const LoadSample& sample, const world::Spec& spec,
   return seen;
 }
 
-void count_up(const world::Spec& spec, std::uint64_t seed, std::vector<Seen> all,
-              const std::vector<InForce>& in_force, Duration end, Duration pick_lag,
-              world::Record& record) {
+void count_up(const world::Spec& spec, std::vector<Seen> all, const std::vector<InForce>& in_force,
+              Duration end, Duration pick_lag, world::Record& record) {
   std::sort(all.begin(), all.end(), [](const Seen& a, const Seen& b) { return a.due < b.due; });
   std::vector<Span> spans = make_spans(spec, in_force, end);
   const std::size_t canary = world::version_index(spec, spec.plan.canary).value_or(0);
-  Random users = Random(seed).split("users");
   std::set<std::uint64_t> known;
   std::vector<std::set<std::uint64_t>> known_there(record.versions[canary].segments.size());
   for (const Seen& seen : all) {
@@ -131,9 +128,8 @@ void count_up(const world::Spec& spec, std::uint64_t seed, std::vector<Seen> all
     if (v != canary) continue;
     if (!record.first_canary) record.first_canary = seen.due;
     record.last_canary = seen.due;
-    const std::uint64_t user = users.below(spec.traffic.users);
-    known.insert(user);
-    if (seen.segment < known_there.size()) known_there[seen.segment].insert(user);
+    known.insert(seen.user);
+    if (seen.segment < known_there.size()) known_there[seen.segment].insert(seen.user);
   }
   record.blast_users = record.versions[canary].users = known.size();
   for (const auto& there : known_there) {

@@ -16,6 +16,7 @@ struct Seen {
   int version = -1;    ///< index in Spec::versions; -1: none served it
   world::Ending ending = world::Ending::Ok;
   std::size_t segment = 0;  ///< index in Traffic::segments; their number: the unnamed rest
+  std::uint64_t user = 0;
 };
 
 /// What became of the request behind `sample`. `targets`: the names of the versions' virtual
@@ -34,8 +35,7 @@ struct InForce {
 /// Counts the requests into the record: spans, versions, users, first and last canary request.
 /// `in_force` in order of time; between them a change was on its way. `end`: when load ended.
 /// `pick_lag`: a request may have been picked so long after it was sent (scenario time).
-void count_up(const world::Spec& spec, std::uint64_t seed, std::vector<Seen> seen,
-              const std::vector<InForce>& in_force, Duration end, Duration pick_lag,
-              world::Record& record);
+void count_up(const world::Spec& spec, std::vector<Seen> seen, const std::vector<InForce>& in_force,
+              Duration end, Duration pick_lag, world::Record& record);
 
 }  // namespace coalmine::lab

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "sim/net/http.h"
@@ -102,6 +103,81 @@ TEST(LoadGenerator, PathsGetTheirShares) {
   options.paths = {{"/checkout", 0.2}, {"/", 0.8}};
   run(options);
   EXPECT_LT(std::fabs(checkout - 200.0), 5 * std::sqrt(1000 * 0.2 * 0.8));
+}
+
+/// Sets cookies with every answer and remembers which ones came.
+class CookieServer {
+ public:
+  CookieServer()
+      : server_(net::Server::listen("127.0.0.1", 0, [this](const net::Request& request) {
+          const std::lock_guard lock(mutex_);
+          std::size_t fields = 0;
+          for (const auto& [name, value] : request.headers) {
+            fields += name == "Cookie" || name == "cookie" ? 1 : 0;
+          }
+          came_.push_back(fields > 1 ? "several fields" : request.headers.get("Cookie"));
+          net::Response response = net::text_response(200, "ok");
+          response.headers.add("Set-Cookie", fmt::format("id={}; Path=/", came_.size()));
+          response.headers.add("Set-Cookie", "other=a=b");
+          response.headers.add("Set-Cookie", "nonsense");
+          return response;
+        })) {}
+  std::vector<std::string> came() {
+    const std::lock_guard lock(mutex_);
+    return came_;
+  }
+  LoadOptions load(std::string header) {
+    LoadOptions options = to((*server_)->port(), kMaxLoadRequests);
+    options.steps = {{{}, 200}};
+    options.cookies = true;
+    options.paths = {{"/", 1, std::move(header)}};
+    return options;
+  }
+  /// Loads it until one came back with cookies.
+  std::string first_kept(const LoadOptions& options) {
+    const auto load = LoadGenerator::start(options, [](const LoadSample&) {});
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (std::chrono::steady_clock::now() < deadline) {
+      for (const std::string& cookies : came()) {
+        if (cookies.find("id=") != std::string::npos) return cookies;
+      }
+      std::this_thread::sleep_for(5ms);
+    }
+    return "";
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> came_;
+  Result<std::unique_ptr<net::Server>> server_;
+};
+
+TEST(LoadGenerator, AUserComesBackWithTheCookiesThatAnswersSet) {
+  CookieServer server;
+  const std::string kept = server.first_kept(server.load("X-Group:beta"));
+  EXPECT_EQ(kept.substr(0, 3), "id=");
+  EXPECT_NE(kept.find("; other=a=b"), std::string::npos) << kept;
+  EXPECT_EQ(kept.find("nonsense"), std::string::npos);
+  EXPECT_EQ(server.came().front(), "");
+}
+
+TEST(LoadGenerator, AnOwnCookieAndThoseThatAreKeptAreOneField) {
+  CookieServer server;
+  const std::string kept = server.first_kept(server.load("cookie:group=beta"));
+  EXPECT_EQ(kept.substr(0, 15), "group=beta; id=");
+}
+
+TEST(LoadGenerator, WithoutAJarNothingIsKept) {
+  CookieServer server;
+  LoadOptions options = server.load("");
+  options.cookies = false;
+  options.max_requests = 50;
+  run(options);
+  const std::vector<std::string> came = server.came();
+  EXPECT_EQ(std::set<std::string>(came.begin(), came.end()), std::set<std::string>{""});
+  options.cookies = true;
+  options.users = kMaxLoadUsers + 1;
+  EXPECT_FALSE(LoadGenerator::start(options, [](const LoadSample&) {}));
 }
 
 TEST(LoadGenerator, NobodyThereIsAnAnswerToo) {

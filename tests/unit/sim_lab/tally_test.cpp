@@ -103,7 +103,7 @@ world::Record counted(std::vector<Seen> all, bool promotion = false) {
   record.versions.resize(2);
   const std::vector<InForce> in_force = {{Duration{}, seconds{5}, {100, 0}, false},
                                          {seconds{6}, seconds{20}, {50, 50}, promotion}};
-  count_up(spec, 1, std::move(all), in_force, seconds{20}, milliseconds{250}, record);
+  count_up(spec, std::move(all), in_force, seconds{20}, milliseconds{250}, record);
   return record;
 }
 
@@ -146,18 +146,19 @@ TEST(Tally, NamedSegmentsAreCountedByThemselves) {
   spec.traffic.segments = {{"pay", "/pay", Percent{5}, ""}};
   LoadSample of_pay = sample(500, "v2"), of_the_rest = sample(500, "v2");
   of_the_rest.path = 1;
+  of_pay.user = 7;
   world::Record record;
   record.versions.resize(2);
   for (world::VersionRecord& version : record.versions) version.segments.resize(1);
-  count_up(spec, 1,
+  count_up(spec,
            {judge(of_pay, spec, kTargets, 10), judge(of_the_rest, spec, kTargets, 10),
             judge(sample(200, "v2"), spec, kTargets, 10)},
            {{Duration{}, seconds{20}, {50, 50}, false}}, seconds{20}, milliseconds{250}, record);
   EXPECT_EQ(record.versions[1].requests, 3u);
   EXPECT_EQ(record.versions[1].segments[0], (world::Tally{2, 1}));
   ASSERT_EQ(record.versions[1].segment_users.size(), 1u);
-  EXPECT_GE(record.versions[1].segment_users[0], 1u);
-  EXPECT_LE(record.versions[1].segment_users[0], std::min<std::uint64_t>(2, record.blast_users));
+  EXPECT_EQ(record.versions[1].segment_users[0], 2u) << "7, and 0 who is of the rest as well";
+  EXPECT_EQ(record.blast_users, 2u);
   EXPECT_TRUE(record.versions[0].segment_users.empty()) << "counted for the canary only";
   EXPECT_EQ(record.versions[0].segments[0], world::Tally{});
 }
