@@ -18,6 +18,12 @@ namespace coalmine::gateway {
 
 using traffic::AttemptOutcome;
 
+namespace {
+
+constexpr std::size_t kWorthCopying = 2 << 10;
+
+}  // namespace
+
 /// A socket that is connecting; -1 and errno if that fails at once.
 int Worker::open_connection(std::uint32_t ipv4, int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -360,6 +366,11 @@ void Worker::response_body(Upstream* u, char* bytes, std::size_t size) {
     }
   }
   c->sent += payload.size();
+  // Of a small answer one piece is made: that costs less than having the kernel gather it.
+  if (!head_out_.empty() && payload.size() + tail.size() <= kWorthCopying) {
+    head_out_.append(payload).append(tail);
+    payload = tail = {};
+  }
   send_to_client(c, head_out_, payload, tail);
   head_out_.clear();
   if (!c->dead && done) response_complete(u, extra);
