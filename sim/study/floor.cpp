@@ -100,8 +100,9 @@ std::vector<double> latency_bins(const Latency& base, const std::vector<Fault>& 
   return bins;
 }
 
+/// `answers_only`: metrics of what a version answered, not of what was answered for it.
 Sight see(const Latency& latency, const std::vector<Fault>& faults, const std::string& segment,
-          bool with_latency) {
+          bool with_latency, bool answers_only) {
   Sight sight;
   double well = 1, seen = 1;
   std::vector<Fault> delays;
@@ -116,9 +117,11 @@ Sight see(const Latency& latency, const std::vector<Fault>& faults, const std::s
       case FaultKind::WrongBody:
         well *= 1 - share;
         continue;
-      case FaultKind::Errors:
       case FaultKind::Reset:
       case FaultKind::Hang:
+        (answers_only ? well : seen) *= 1 - share;
+        continue;
+      case FaultKind::Errors:
         seen *= 1 - share;
         continue;
       default:
@@ -175,8 +178,12 @@ Divergence compare_at(const world::Spec& spec, std::size_t stable, std::size_t c
                             std::any_of(of_stable.begin(), of_stable.end(), slow) ||
                             std::any_of(of_canary.begin(), of_canary.end(), slow);
   for (const auto& [name, share] : segments) {
-    const Sight before = see(spec.versions[stable].latency, of_stable, name, with_latency);
-    const Sight now = see(spec.versions[canary].latency, of_canary, name, with_latency);
+    // A load balancer counts its own 502s and 504s to itself; whoever counts a segment sees them.
+    const bool answers_only = spec.plan.traffic == rollout::TrafficApi::Alb && name.empty();
+    const Sight before =
+        see(spec.versions[stable].latency, of_stable, name, with_latency, answers_only);
+    const Sight now =
+        see(spec.versions[canary].latency, of_canary, name, with_latency, answers_only);
     const bool same_bins = before.bins == now.bins;
     // Better canaries diverge too, but there is nothing to detect.
     const bool more_errors = now.errors > before.errors + 1e-12;

@@ -63,6 +63,18 @@ TEST(InformationFloor, IsAbsentForAFaultThatNoMetricShows) {
   EXPECT_FALSE(information_floor(hidden));
 }
 
+TEST(InformationFloor, KnowsThatALoadBalancersMetricsHaveNoResets) {
+  Fault reset;
+  reset.kind = FaultKind::Reset;
+  reset.share = Percent{5};
+  world::Spec spec = spec_of({}, {reset});
+  EXPECT_TRUE(information_floor(divergence(spec))) << "Envoy counts them to the version";
+  spec.plan.traffic = rollout::TrafficApi::Alb;
+  EXPECT_TRUE(divergence(spec).invisible);
+  spec.traffic.segments = {{"one", "/one", Percent{10}}};
+  EXPECT_FALSE(divergence(spec).invisible) << "who counts a segment sees its answers";
+}
+
 TEST(InformationFloor, KnowsThatASegmentShowsWhatTheWholeHides) {
   world::Spec whole = spec_of({errors(0.1)}, {errors(0.1), errors(0.1)});
   world::Spec flow = spec_of({errors(0.1)}, {errors(0.1)});
