@@ -180,6 +180,7 @@ void Decider::on(const WeightsSeen& seen) {
   }
   // How long the bake ran with other weights nobody knows: it begins anew.
   s_.step_canary_requests = 0;
+  s_.step_segments.clear();
   s_.holding = false;
   const bool bakes =
       s_.step < plan_.steps.size() && std::holds_alternative<Bake>(plan_.steps[s_.step].what);
@@ -322,6 +323,7 @@ void Decider::go_on_after(std::string name, Fields changed) {
 void Decider::begin_step() {
   s_.step_since = now_;
   s_.step_canary_requests = 0;
+  s_.step_segments.clear();
   for (Analysis& analysis : s_.analyses) analysis.next_step();
   for (auto& check : s_.checks) {
     if (check) check->next_step();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -236,6 +237,7 @@ struct RolloutState {
   TimePoint metrics_until{};  ///< end of the last counted datapoint
   bool reading = false;       ///< metrics were asked for
   std::uint64_t step_canary_requests = 0;
+  std::set<std::string> step_segments;          ///< where the canary had any of them
   VersionCounts stable_counts, canary_counts;   ///< counted since the start
   std::vector<ShareSpan> shares;                ///< the last one is the present one
   std::vector<Analysis> analyses;               ///< as in the plan

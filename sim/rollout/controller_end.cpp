@@ -209,6 +209,7 @@ void Decider::on(const NewerRevision& newer) {
       }
       s_.recent.clear();
       s_.step_canary_requests = 0;
+      s_.step_segments.clear();
       return;
     }
   }

@@ -45,7 +45,12 @@ void Decider::count(const MetricsWindow& window) {
   s_.metrics_until = std::max(s_.metrics_until, window.to);
   s_.stable_counts += window.stable;
   s_.canary_counts += window.canary;
-  if (window.to > s_.step_since) s_.step_canary_requests += window.canary.requests;
+  if (window.to > s_.step_since) {
+    s_.step_canary_requests += window.canary.requests;
+    for (const SegmentCounts& segment : window.segments) {
+      if (segment.canary.requests > 0) s_.step_segments.insert(segment.name);
+    }
+  }
   const double share = share_during(window.from, window.to);
   // After a lowered weight the present share is less than the largest that was possible.
   // Nor do weights say how many requests were routed by what they carry: what was counted does.
@@ -195,6 +200,17 @@ bool Decider::step_is_held() {
   return true;
 }
 
+/// Where no request of the canary was counted in this step; empty: nowhere at all.
+std::optional<std::string> Decider::silent_part() const {
+  if (s_.step_canary_requests == 0) return "";
+  for (const AnalysisSpec& spec : plan_.analyses) {
+    for (const std::string& segment : spec.segments) {
+      if (spec.each_segment && !s_.step_segments.contains(segment)) return " in " + segment;
+    }
+  }
+  return std::nullopt;
+}
+
 void Decider::end_bake_if_due(TimePoint next_metrics) {
   if (s_.phase != Phase::Baking) return watch(next_metrics);
   if (!s_.examining.empty()) {
@@ -205,13 +221,14 @@ void Decider::end_bake_if_due(TimePoint next_metrics) {
   }
   if (now_ < s_.deadline || step_is_held()) return watch(next_metrics);
   const bool gets_none = s_.target.value <= 0 && s_.routes.none();
-  if (s_.step_canary_requests > 0 || gets_none || plan_.analyses.empty()) {
+  const std::optional<std::string> silent = silent_part();
+  if (!silent || gets_none || plan_.analyses.empty()) {
     return look_at_weights(RolloutState::Looking::StepEnd);
   }
   if (!s_.holding) {
     const std::string reason = fmt::format(
-        "no {} request was counted since the weights were set: nothing is known about it",
-        plan_.canary);
+        "no {} request{} was counted since the weights were set: nothing is known about it",
+        plan_.canary, *silent);
     if (plan_.on_no_data == OnNoData::Rollback) return roll_back(Outcome::RolledBack, reason);
     if (plan_.on_no_data == OnNoData::Continue) {
       decision("continue", reason);

@@ -103,6 +103,7 @@ class Decider {
   /// What a failure shall do; false if the rollout now rolls back.
   bool act(OnFail on_fail, const Evaluation& found, const char* ignored = "ignore");
   OnFail really(OnFail on_fail) const;
+  std::optional<std::string> silent_part() const;
   void end_bake_if_due(TimePoint next_metrics);
   bool step_is_held();
   void bake_is_over();

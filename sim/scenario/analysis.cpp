@@ -49,6 +49,7 @@ struct Draft {
   std::optional<std::int64_t> min_requests, consecutive, cumulative, of_last, pass, marginal;
   std::optional<Direction> direction;
   std::vector<std::string> segments;
+  bool each_segment = false;
   AnalysisSpec spec;
 };
 
@@ -120,6 +121,9 @@ bool metric_fits(const YamlNode& node, Reader& reader, const Draft& d) {
   }
   if (latency && !d.segments.empty()) {
     return reader.problem(value_of(node, "segments"), "\"segments\" belongs to metric errors only");
+  }
+  if (d.each_segment && d.segments.empty()) {
+    return reader.problem(value_of(node, "needs-data"), "\"each-segment\" needs the key segments");
   }
   if (!latency && d.quantile) {
     return reader.problem(node, "\"quantile\" belongs to metric latency only");
@@ -251,6 +255,7 @@ bool finish(const YamlNode& node, Reader& reader, Draft& d) {
   d.spec.scope = d.scope.value_or(Scope::Canary);
   d.spec.burst = d.burst;
   d.spec.segments = d.segments;
+  d.spec.each_segment = d.each_segment;
   d.spec.place = reader.place(node);
   return make_test(node, reader, d);
 }
@@ -311,7 +316,13 @@ void share_keys(ObjectRule<Draft>& rule) {
           list_rule("error-share, bernoulli of errors: one test for each of these segments of "
                     "the traffic, with one alpha for all",
                     name_rule("name of the segment"), 1, kMaxSegments),
-          &Draft::segments);
+          &Draft::segments)
+      .optional(
+          "needs-data",
+          word_rule<bool>("a bake without canary requests (rollout.on-no-data) is one without "
+                          "any, or without one in each of the segments; default any",
+                          {{"any", false}, {"each-segment", true}}),
+          &Draft::each_segment);
 }
 
 void limit_keys(ObjectRule<Draft>& rule) {

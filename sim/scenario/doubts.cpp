@@ -90,6 +90,7 @@ class Doubter {
         doubt_test(analysis, part);
       } else {
         for (const std::string& name : analysis.segments) doubt_segment(analysis, part, name);
+        if (analysis.each_segment) doubt_silence(analysis);
       }
     }
   }
@@ -128,6 +129,26 @@ class Doubter {
         "all of them failed that would not convince the test",
         analysis.metric, name, plan_.canary,
         about(expected_canary_requests(spec_, course_) * share), to_string(course_.length));
+  }
+
+  /// A segment so small that a bake may well end without a canary request in it.
+  void doubt_silence(const rollout::AnalysisSpec& analysis) {
+    constexpr double kFew = 3;  // of so many none comes once in twenty times
+    const world::RateCurve curve(spec_.traffic);
+    for (const Stay& stay : course_.stays) {
+      if (!std::holds_alternative<rollout::Bake>(plan_.steps[stay.step].what)) continue;
+      for (const std::string& name : analysis.segments) {
+        const auto index = world::segment_index(spec_, name);
+        if (!index) continue;
+        const double requests = curve.expected(stay.begin, stay.end) * stay.share *
+                                spec_.traffic.segments[*index].share.share();
+        if (stay.share <= 0 || requests >= kFew) continue;
+        return add(analysis.place,
+                   "needs-data each-segment: a bake of {} gives {} about {} requests in {}; with "
+                   "none it counts as one without data (on-no-data)",
+                   to_string(stay.end - stay.begin), plan_.canary, about(requests), name);
+      }
+    }
   }
 
   // --- time ------------------------------------------------------------------------------------

@@ -169,6 +169,9 @@ struct AnalysisSpec {
   /// One test per segment of the traffic; the promise holds for all of them together. Error-share
   /// and bernoulli only.
   std::vector<std::string> segments;
+  /// A bake in which the canary had no request in one of them is one without data
+  /// (Plan::on_no_data); else only one in which it had no request at all.
+  bool each_segment = false;
   /// Failures come in bursts of up to this length: evidence is capped to one vote per such time
   /// (see burst.h). Error-share, bernoulli and sprt.
   std::optional<Duration> burst;

@@ -273,6 +273,7 @@ Json to_json(const AnalysisSpec& spec) {
   std::visit(Writer{json}, spec.test);
   if (spec.scope != Scope::Canary) json["scope"] = std::string(name_of(spec.scope));
   if (!spec.segments.empty()) json["segments"] = spec.segments;
+  if (spec.each_segment) json["each-segment"] = true;
   put(json, "burst_ns", spec.burst);
   return json;
 }
@@ -292,6 +293,7 @@ Result<AnalysisSpec> analysis_from_json(const Json& json) {
       if (name.is_string()) spec.segments.push_back(name.get<std::string>());
     }
   }
+  spec.each_segment = get_bool(json, "each-segment");
   spec.burst = duration_at(json, "burst_ns");
   return spec;
 }

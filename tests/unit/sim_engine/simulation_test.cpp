@@ -320,6 +320,35 @@ TEST(Simulation, OneBadFlowIsSeenInItsOwnSegmentOnBothPlanesAlike) {
   }
 }
 
+TEST(Simulation, ABakeCanWaitForEachSegment) {
+  world::Spec spec = half_and_half(minutes{20});
+  spec.traffic.segments = {{"often", "/often", Percent{50}, ""},
+                           {"never", "/never", Percent{0}, ""}};
+  spec.plan.steps = {{rollout::SetWeight{Percent{10}}, {}},
+                     {rollout::Bake{minutes{5}}, {}},
+                     {rollout::Promote{"v2"}, {}}};
+  rollout::AnalysisSpec analysis{
+      "errors", rollout::ErrorShareTest{}, rollout::OnFail::Rollback, {}};
+  analysis.segments = {"often", "never"};
+  const auto outcome = [&](bool each, rollout::OnNoData on_no_data) {
+    analysis.each_segment = each;
+    spec.plan.analyses = {analysis};
+    spec.plan.on_no_data = on_no_data;
+    const world::Record record = play(spec);
+    return std::string(world::to_string(record.outcome)) + ": " + record.reason;
+  };
+  using rollout::OnNoData;
+  EXPECT_TRUE(outcome(false, OnNoData::Rollback).starts_with("promoted"));
+  EXPECT_TRUE(outcome(true, OnNoData::Continue).starts_with("promoted"));
+  EXPECT_EQ(
+      outcome(true, OnNoData::Rollback),
+      "rolled-back: no v2 request in never was counted since the weights were set: nothing is "
+      "known about it");
+  EXPECT_TRUE(outcome(true, OnNoData::Hold).starts_with("unfinished"));
+  analysis.segments = {"often"};
+  EXPECT_TRUE(outcome(true, OnNoData::Hold).starts_with("promoted")) << "it has all it waits for";
+}
+
 TEST(RateCurve, ADaySwellsAndEbbs) {
   world::Traffic traffic;
   traffic.rate = Rate{100};

@@ -95,6 +95,13 @@ INSTANTIATE_TEST_SUITE_P(
                    {"{weight: 50%}, {bake: 5m}, ", ""}},
                   "f:12:14: error: errors in checkout can never decide: the plan gives v2 about "
                   "0.006 requests of it"},
+        DoubtCase{"SegmentThatMayBeSilent",
+                  {{"test: error-share",
+                    "test: error-share, segments: [checkout], needs-data: each-segment"},
+                   {"share: 1%", "share: 0.1%"},
+                   {"bake: 10m", "bake: 20s"}},
+                  "f:12:14: error: needs-data each-segment: a bake of 20s gives v2 about 0.02 "
+                  "requests in checkout"},
         DoubtCase{"BakeShorterThanTheWayOfAMetric",
                   {{"  analysis: [{metric: errors, test: error-share}]\n", ""},
                    {"bake: 10m", "bake: 15s"}},

@@ -104,6 +104,7 @@ TEST(Load, EveryKindOfProblemNamesPlaceAndWhatIsAllowed) {
       {"analysis",
        "  analysis: [{metric: errors, test: error-share, segments: [checkout, checkout]}]"},
       {"analysis", "  analysis: [{metric: errors, test: error-share, segments: []}]"},
+      {"analysis", "  analysis: [{metric: errors, test: error-share, needs-data: each-segment}]"},
       {"analysis",
        "  analysis: [{metric: errors, test: threshold, max: 1%, segments: [checkout]}]"},
       {"analysis",
