@@ -6,7 +6,7 @@
 namespace coalmine::mock {
 
 void SimulatedDriver::set_image(std::string pattern, SimulatedImage image) {
-  images_.emplace_back(std::move(pattern), std::move(image));
+  images_.emplace_back(std::move(pattern), image);
 }
 
 const SimulatedImage& SimulatedDriver::behaviour(const std::string& image) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "sim/aws/operations.h"
 #include "sim/aws/sigv4.h"
