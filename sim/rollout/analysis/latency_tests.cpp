@@ -108,9 +108,11 @@ void QuantileCompare::add(const Observation& seen, Scope) {
 }
 
 void QuantileCompare::next_step() {
-  if (counts_.canary() == 0) return;
-  wealth_.renew(factor_);
-  factor_ = 1;
+  if (counts_.canary() > 0) {
+    wealth_.renew(factor_);
+    factor_ = 1;
+  }
+  // What stable alone did before says nothing of this step's mix.
   counts_.clear();
 }
 
@@ -146,7 +148,8 @@ void DistributionCompare::begin_step() {
 }
 
 void DistributionCompare::next_step() {
-  if (counts_.canary() > 0) begin_step();
+  if (counts_.canary() > 0) return begin_step();
+  counts_.clear();
 }
 
 void DistributionCompare::add(const Observation& seen, Scope) {

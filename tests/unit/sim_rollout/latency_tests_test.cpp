@@ -122,6 +122,28 @@ TEST(DistributionCompare, FalseAlarmsStayBelowAlphaAndSlowCanariesAreFound) {
   EXPECT_EQ(failures(latency_spec(DistributionTest{.05, Direction::Either}), 20, 200, .4, 35), 20);
 }
 
+TEST(QuantileCompare, ForgetsWhatStableDidBeforeTheCanaryHadAStep) {
+  // Stable was slow by day and alone; at night it is fast, and so must the canary be.
+  for (const TestSpec& test :
+       {TestSpec{QuantileTest{.5, .001, .5}}, TestSpec{DistributionTest{}}}) {
+    Random random(7);
+    const AnalysisSpec spec = latency_spec(test);
+    const auto verdict = [&](double canary) {
+      Analysis analysis(spec, 1);
+      analysis.add({kVirtualEpoch, kVirtualEpoch + 1s, lognormal(random, 90'000, 3), {}, {}}, 0);
+      analysis.next_step();
+      for (int i = 1; i <= 20; ++i) {
+        const TimePoint from = kVirtualEpoch + i * 1s;
+        analysis.add({from, from + 1s, lognormal(random, 90, 1), lognormal(random, 90, canary), {}},
+                     .5);
+      }
+      return analysis.verdict();
+    };
+    EXPECT_EQ(verdict(1), Verdict::Continue);
+    EXPECT_EQ(verdict(3), Verdict::Fail);
+  }
+}
+
 TEST(QuantileCompare, TellsBothQuantiles) {
   Random random(36);
   Analysis analysis(latency_spec(QuantileTest{}), 1);
