@@ -12,6 +12,7 @@ namespace {
 Result<scenario::Scenario> with_steps(scenario::Scenario scenario, const std::string& plan,
                                       const std::string& steps) {
   TRY(scenario.spec.plan.steps, parse_steps(steps, scenario.spec.plan.canary));
+  world::add_baseline(scenario.spec);
   study::fit_limit(scenario.spec);
   if (const auto problems = rollout::check(scenario.spec.plan); !problems.empty()) {
     return error("--plan {}: {}", plan, problems.front().message);

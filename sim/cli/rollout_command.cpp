@@ -192,6 +192,12 @@ Result<int> dry_run(const RolloutCommand& command, RolloutTarget& target) {
         say(fmt::format("{:<9} {} {} {}", "routes", call.service, call.operation,
                         dump_json(*call.input)));
       }
+    } else if (const auto* experiment = std::get_if<rollout::Experiment>(&step.what)) {
+      TRY(const auto call, target.traffic().call_for({experiment->share, experiment->share}));
+      say(fmt::format("tasks     ecs UpdateService of {}'s service, until they take requests",
+                      rollout::baseline_of(command.plan)));
+      say(fmt::format("compare   {} {} {} for {}, then back", call.service, call.operation,
+                      dump_json(*call.input), to_string(experiment->length)));
     } else if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) {
       say(fmt::format("bake      {}", to_string(bake->length)));
     } else if (std::holds_alternative<rollout::ScaleCanary>(step.what)) {
@@ -275,6 +281,10 @@ Result<int> status(const RolloutCommand& command) {
     say(fmt::format("tasks     {} {} of {}  {} {} of {}", plan.stable, state.tasks.stable.ready,
                     state.tasks.stable.desired, plan.canary, state.tasks.canary.ready,
                     state.tasks.canary.desired));
+    if (state.tasks.baseline) {
+      say(fmt::format("          {} {} of {}", rollout::baseline_of(plan),
+                      state.tasks.baseline->ready, state.tasks.baseline->desired));
+    }
   }
   if (state.deadline != kNever && !rollout::is_over(state.phase)) {
     const auto clock = clock_of(rollout::settings_from_map(journal.header.settings));

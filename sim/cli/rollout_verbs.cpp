@@ -46,6 +46,12 @@ void declare_target(Options& options, RolloutOptionsTyped& typed) {
                "coalmine)");
   options.text("--stable-service", target.stable_service, "ECS service (default as --stable)");
   options.text("--canary-service", target.canary_service, "ECS service (default as --canary)");
+  options.text("--baseline", target.baseline_target,
+               "of experiments: virtual node or target group (default as --stable, with -baseline "
+               "behind)");
+  options.text("--baseline-service", target.baseline_service,
+               "ECS service that runs stable's images (default as --stable-service, with -baseline "
+               "behind)");
   options.duration(
       "--metric-period", target.metric_period,
       "of a datapoint: 1s, 5s, 10s, 30s or minutes (default 10s of the mock's App Mesh, "
@@ -96,7 +102,8 @@ Verb verb(const std::string& word, const std::string& summary, const std::string
 void declare_start(Options& options, RolloutOptionsTyped& typed) {
   options.text("--steps", typed.steps,
                "weights, bakes, pause, tasks:3, tasks:50% (of stable's), tasks:weight (follow "
-               "it), header:NAME=VALUE or cookie:NAME=VALUE (such requests go to the canary until "
+               "it), experiment:5%:10m (beside a fresh copy of stable), header:NAME=VALUE or "
+               "cookie:NAME=VALUE (such requests go to the canary until "
                "routes:none), promote, promote:image-swap, promote:replace (default "
                "1%,10m,10%,10m,50%,10m,promote)");
   options.number("--alpha", typed.alpha, 1e-9, 0.5,

@@ -34,6 +34,18 @@ Result<rollout::ScaleCanary> parse_scale(std::string_view text) {
   return rollout::ScaleCanary{How::Tasks, static_cast<double>(tasks)};
 }
 
+/// "5%:10m", a share for each of canary and baseline and how long.
+Result<rollout::Experiment> parse_experiment(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) {
+    return error("step \"experiment:{}\": write a share and a time, as experiment:5%:10m", text);
+  }
+  const auto share = parse_percent(text.substr(0, colon));
+  if (!share) return tl::unexpected(share.error());
+  TRY(const Duration length, parse_duration(text.substr(colon + 1)));
+  return rollout::Experiment{length, *share};
+}
+
 }  // namespace
 
 Result<std::vector<rollout::Step>> parse_steps(std::string_view text, const std::string& canary) {
@@ -54,6 +66,9 @@ Result<std::vector<rollout::Step>> parse_steps(std::string_view text, const std:
     } else if (word.starts_with("tasks:")) {
       TRY(const rollout::ScaleCanary scale, parse_scale(word.substr(6)));
       steps.push_back({scale, {}});
+    } else if (word.starts_with("experiment:")) {
+      TRY(const rollout::Experiment experiment, parse_experiment(word.substr(11)));
+      steps.push_back({experiment, {}});
     } else if (word == "pause") {
       steps.push_back({rollout::Pause{}, {}});
     } else if (word.starts_with("pause:")) {
@@ -68,8 +83,8 @@ Result<std::vector<rollout::Step>> parse_steps(std::string_view text, const std:
     } else {
       return error(
           "step \"{}\": allowed are a weight as 1%, a bake as 10m, pause, pause:1h, tasks:3, "
-          "tasks:50%, tasks:weight, header:NAME=VALUE, cookie:NAME=VALUE, routes:none, promote, "
-          "promote:image-swap, promote:replace",
+          "tasks:50%, tasks:weight, experiment:5%:10m, header:NAME=VALUE, cookie:NAME=VALUE, "
+          "routes:none, promote, promote:image-swap, promote:replace",
           word);
     }
   }

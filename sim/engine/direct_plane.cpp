@@ -20,7 +20,9 @@ class DirectPlane : public ControlPlane,
  public:
   explicit DirectPlane(const world::Spec& spec) : spec_(spec) {
     for (const world::Version& version : spec.versions) {
-      weights_[version.name] = version.name == spec.plan.stable ? 100 : 0;
+      if (version.name != names_.baseline) {
+        weights_[version.name] = version.name == spec.plan.stable ? 100 : 0;
+      }
       std::set<std::size_t>& tasks = tasks_.emplace_back();
       for (int i = 0; i < version.tasks; ++i) tasks.insert(static_cast<std::size_t>(i));
     }
@@ -39,8 +41,9 @@ class DirectPlane : public ControlPlane,
   traffic::Snapshot routes() override {
     traffic::Forward split, canary;
     for (std::size_t v = 0; v < spec_.versions.size(); ++v) {
+      const auto weight = weights_.find(spec_.versions[v].name);
       split.targets.push_back(
-          target(v, static_cast<std::uint32_t>(weights_[spec_.versions[v].name])));
+          target(v, weight == weights_.end() ? 0 : static_cast<std::uint32_t>(weight->second)));
       if (spec_.versions[v].name == spec_.plan.canary) canary.targets = {target(v, 1)};
     }
     split.retry = canary.retry = retries();
@@ -80,15 +83,15 @@ class DirectPlane : public ControlPlane,
   }
 
   // --- rollout::TrafficAdapter ---
-  Result<rollout::Weights> weights_for(Percent canary) const override {
+  Result<rollout::Weights> weights_for(const rollout::Shares& shares) const override {
     const bool alb = spec_.plan.traffic == rollout::TrafficApi::Alb;
     const rollout::WeightRange& range = alb ? rollout::kAlbWeights : rollout::kAppMeshWeights;
-    TRY(const rollout::WeightPair pair, rollout::to_weights(canary, range));
-    return rollout::Weights{{spec_.plan.stable, pair.stable}, {spec_.plan.canary, pair.canary}};
+    TRY(const rollout::SplitWeights weights, rollout::to_weights(shares, range));
+    return rollout::by_version(names_, weights);
   }
   Result<rollout::Weights> current_weights() override { return weights_; }
-  Result<rollout::Weights> set_weights(Percent canary) override {
-    TRY(rollout::Weights weights, weights_for(canary));
+  Result<rollout::Weights> set_weights(const rollout::Shares& shares) override {
+    TRY(rollout::Weights weights, weights_for(shares));
     const bool sticks = spec_.plan.affinity && !sticky_;
     if (weights != weights_ || sticks) ++revision_;
     sticky_ |= sticks;
@@ -114,7 +117,8 @@ class DirectPlane : public ControlPlane,
     for (const PeriodMetrics& period : periods_) {
       if (period.from < since) continue;
       reading.windows.push_back({period.from, period.to, counts(period, spec_.plan.stable, limits),
-                                 counts(period, spec_.plan.canary, limits), parts(period)});
+                                 counts(period, spec_.plan.canary, limits), parts(period),
+                                 counts(period, names_.baseline, limits)});
     }
     // As CloudWatchMetrics reckons it.
     const Duration period = spec_.platform.metric_period, delay = spec_.platform.metric_delay;
@@ -150,16 +154,23 @@ class DirectPlane : public ControlPlane,
     const VersionMetrics& stable = metrics_of(period, spec_.plan.stable);
     const VersionMetrics& canary = metrics_of(period, spec_.plan.canary);
     std::vector<rollout::SegmentCounts> found;
+    const auto baseline = world::version_index(spec_, names_.baseline);
     for (const auto& [name, i] : asked_) {
       const SegmentMetrics &s = stable.segments[i], &c = canary.segments[i];
-      if (s.requests + c.requests == 0) continue;
-      found.push_back({name, {s.requests, s.errors, {}}, {c.requests, c.errors, {}}});
+      const SegmentMetrics b = baseline ? period.versions[*baseline].segments[i] : SegmentMetrics{};
+      if (s.requests + c.requests + b.requests == 0) continue;
+      found.push_back({name,
+                       {s.requests, s.errors, {}},
+                       {c.requests, c.errors, {}},
+                       {b.requests, b.errors, {}}});
     }
     return found;
   }
 
+  /// None of a version that is not there.
   rollout::VersionCounts counts(const PeriodMetrics& period, const std::string& version,
                                 const std::vector<Duration>& limits) const {
+    if (version.empty()) return {};
     const VersionMetrics& metrics = metrics_of(period, version);
     rollout::VersionCounts counts{metrics.requests, metrics.errors, {}};
     for (const Duration limit : limits) {
@@ -174,6 +185,7 @@ class DirectPlane : public ControlPlane,
   }
 
   const world::Spec& spec_;
+  const rollout::PlanVersions names_ = world::versions_of(spec_);
   rollout::Weights weights_;
   std::vector<rollout::MatchConditions> matches_;  ///< that go to the canary
   bool sticky_ = false;

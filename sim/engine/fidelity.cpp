@@ -40,7 +40,8 @@ std::string why_in_order(const world::Spec& spec, const world::Version& version)
   }
   for (const world::Event& event : spec.events) {
     const auto* inject = std::get_if<world::InjectFault>(&event.what);
-    if (inject != nullptr && inject->target == version.name && remembers(inject->fault)) {
+    if (inject != nullptr && world::is_hit(spec, inject->target, version.name) &&
+        remembers(inject->fault)) {
       return fault_text(inject->fault);
     }
   }

@@ -32,16 +32,18 @@ void Simulation::carry_out(const Due& due) {
 
 void Simulation::change_fault(const Due& due) {
   const auto& inject = std::get<world::InjectFault>(spec_.events[due.event].what);
-  const std::size_t v = world::version_index(spec_, inject.target).value_or(0);
   const bool begins = due.kind == Due::Kind::FaultBegins;
-  if (begins) {
-    active_[v].emplace_back(due.event, inject.fault);
-  } else {
-    std::erase_if(active_[v], [&due](const auto& one) { return one.first == due.event; });
+  for (std::size_t v = 0; v < spec_.versions.size(); ++v) {
+    if (!world::is_hit(spec_, inject.target, spec_.versions[v].name)) continue;
+    if (begins) {
+      active_[v].emplace_back(due.event, inject.fault);
+    } else {
+      std::erase_if(active_[v], [&due](const auto& one) { return one.first == due.event; });
+    }
+    fault_pools(v);
   }
   recorder_.note(now_, begins ? "fault.began" : "fault.ended",
                  {{"what", world::describe(inject.fault, inject.target)}});
-  fault_pools(v);
   rebuild_regime();
 }
 

@@ -11,12 +11,12 @@ class MirroringTraffic : public rollout::TrafficAdapter {
   MirroringTraffic(rollout::TrafficAdapter& plane, Simulation& simulation)
       : plane_(plane), simulation_(simulation) {}
 
-  Result<rollout::Weights> weights_for(Percent canary) const override {
-    return plane_.weights_for(canary);
+  Result<rollout::Weights> weights_for(const rollout::Shares& shares) const override {
+    return plane_.weights_for(shares);
   }
   Result<rollout::Weights> current_weights() override { return plane_.current_weights(); }
-  Result<rollout::Weights> set_weights(Percent canary) override {
-    return plane_.set_weights(canary);
+  Result<rollout::Weights> set_weights(const rollout::Shares& shares) override {
+    return plane_.set_weights(shares);
   }
   Status set_matches(const std::vector<rollout::RouteMatch>& any_of) override {
     return plane_.set_matches(any_of);

@@ -52,8 +52,13 @@ class PlaneClock : public Clock {
 };
 
 rollout::VersionNames names_of(const world::Spec& spec, const lab::LabNames& names) {
-  return {spec.plan.stable, spec.plan.canary, names.node(spec.plan.stable),
-          names.node(spec.plan.canary)};
+  const rollout::PlanVersions plan = world::versions_of(spec);
+  return {plan.stable,
+          plan.canary,
+          names.node(plan.stable),
+          names.node(plan.canary),
+          plan.baseline,
+          plan.baseline.empty() ? "" : names.node(plan.baseline)};
 }
 
 aws::ClientOptions client_options() {
@@ -98,6 +103,8 @@ class MockPlane : public ControlPlane {
     }
     settings.load_balancer = spec_.plan.traffic == rollout::TrafficApi::Alb;
     settings.versions = {{spec_.plan.stable, 1}, {spec_.plan.canary, 1}};
+    const rollout::PlanVersions plan = world::versions_of(spec_);
+    if (!plan.baseline.empty()) settings.versions.emplace_back(plan.baseline, 1);
     TRY_STATUS(lab::provision(client_, settings, clock_));
     TRY_STATUS(find_registries());
     for (std::size_t v = 0; v < spec_.versions.size(); ++v) {
@@ -240,12 +247,8 @@ class MeshPlane : public MockPlane {
   }
 
  private:
-  using MetricNames = std::pair<rollout::VersionMetrics, rollout::VersionMetrics>;
-
-  Result<MetricNames> metric_names() const {
-    const rollout::VersionNames names = names_of(spec_, names_);
-    return MetricNames{rollout::mesh_metrics(names_.mesh, gateway_, names.stable_target),
-                       rollout::mesh_metrics(names_.mesh, gateway_, names.canary_target)};
+  Result<rollout::PlanMetrics> metric_names() const {
+    return rollout::mesh_metrics(names_.mesh, gateway_, names_of(spec_, names_));
   }
 
   Status find_registries() override {
@@ -327,12 +330,9 @@ class AlbPlane : public MockPlane {
 
  private:
   static constexpr int kListenerPort = 80;
-  using MetricNames = std::pair<rollout::VersionMetrics, rollout::VersionMetrics>;
-
-  Result<MetricNames> metric_names() {
+  Result<rollout::PlanMetrics> metric_names() {
     TRY(const rollout::AlbArns arns, traffic_.arns());
-    return MetricNames{rollout::alb_metrics(arns.load_balancer, arns.stable),
-                       rollout::alb_metrics(arns.load_balancer, arns.canary)};
+    return rollout::alb_metrics(arns);
   }
 
   Status find_registries() override {

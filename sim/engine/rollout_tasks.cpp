@@ -8,6 +8,8 @@ namespace coalmine::engine {
 
 Result<rollout::Tasks> Simulation::read() {
   rollout::Tasks tasks{count_of(spec_.plan.stable), count_of(spec_.plan.canary), false};
+  const rollout::PlanVersions names = world::versions_of(spec_);
+  if (!names.baseline.empty()) tasks.baseline = count_of(names.baseline);
   tasks.same_image = tasks.stable.build == spec_.plan.canary;
   return tasks;
 }

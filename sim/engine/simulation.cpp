@@ -392,9 +392,9 @@ void Simulation::compare_answers() {
   world::Record& record = recorder_.record();
   for (const SegmentRegime& segment : regime_.segments) {
     std::vector<Behaviour> behaviours;
-    for (const auto& faults : active_) {
+    for (const std::string* name : {&spec_.plan.stable, &spec_.plan.canary}) {
       std::vector<Fault> list;
-      for (const auto& [event, fault] : faults) {
+      for (const auto& [event, fault] : active_[world::version_index(spec_, *name).value_or(0)]) {
         if (!remembers(fault)) list.push_back(fault);
       }
       behaviours.push_back(make_behaviour(list, spec_, segment.facts));

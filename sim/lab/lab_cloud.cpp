@@ -111,12 +111,14 @@ class RunningCloud : public LabCloud {
   Status publish(const std::vector<SegmentCount>& counts) override {
     namespace names = aws::metrics;
     if (counts.empty()) return {};
-    TRY(const MetricsPair metrics, find_metrics_());
+    TRY(const rollout::PlanMetrics metrics, find_metrics_());
     Json data = Json::array();
     for (const SegmentCount& count : counts) {
       if (period_is_lost(count.period)) continue;
-      const bool stable = spec_.versions[count.version].name == spec_.plan.stable;
-      const auto& version = stable ? metrics.first : metrics.second;
+      const std::string& who = spec_.versions[count.version].name;
+      const rollout::VersionMetrics& version = who == spec_.plan.stable   ? metrics.stable
+                                               : who == spec_.plan.canary ? metrics.canary
+                                                                          : *metrics.baseline;
       Json dimensions = Json::array();
       for (const auto& [name, value] : names::segment_dimensions(
                version.requests.dimensions, spec_.traffic.segments[count.segment].name)) {
@@ -203,9 +205,13 @@ class RunningCloud : public LabCloud {
     client.endpoint = server_->url();
     client_ = std::make_unique<aws::Client>(*transport_, aws::Credentials{kAccount, "coalmine", ""},
                                             client, *clock_, Random(options_.seed).split("client"));
-    const rollout::VersionNames versions{spec_.plan.stable, spec_.plan.canary,
-                                         names_.node(spec_.plan.stable),
-                                         names_.node(spec_.plan.canary)};
+    const rollout::PlanVersions plan = world::versions_of(spec_);
+    const rollout::VersionNames versions{plan.stable,
+                                         plan.canary,
+                                         names_.node(plan.stable),
+                                         names_.node(plan.canary),
+                                         plan.baseline,
+                                         plan.baseline.empty() ? "" : names_.node(plan.baseline)};
     const rollout::CloudWatchOptions timing{spec_.platform.metric_period,
                                             spec_.platform.metric_delay,
                                             rollout::segments_of(spec_.plan.analyses)};
@@ -214,30 +220,28 @@ class RunningCloud : public LabCloud {
       auto alb = std::make_unique<rollout::AlbTraffic>(
           *client_, rollout::AlbPlace{names_.load_balancer, kListenerPort, "", stickiness()},
           versions);
-      find = [this, traffic = alb.get()]() -> Result<MetricsPair> {
+      find = [this, traffic = alb.get()]() -> Result<rollout::PlanMetrics> {
         TRY(const rollout::AlbArns arns, traffic->arns());
-        return MetricsPair{scaled(rollout::alb_metrics(arns.load_balancer, arns.stable)),
-                           scaled(rollout::alb_metrics(arns.load_balancer, arns.canary))};
+        return scaled(rollout::alb_metrics(arns));
       };
       traffic_ = std::move(alb);
     } else {
       traffic_ = std::make_unique<rollout::AppMeshTraffic>(*client_, route_name(), versions);
-      find = [this, versions]() -> Result<MetricsPair> {
-        const std::string gateway = names_.app + "-gateway";
-        return MetricsPair{
-            scaled(rollout::mesh_metrics(names_.mesh, gateway, versions.stable_target)),
-            scaled(rollout::mesh_metrics(names_.mesh, gateway, versions.canary_target))};
+      find = [this, versions]() -> Result<rollout::PlanMetrics> {
+        return scaled(rollout::mesh_metrics(names_.mesh, names_.app + "-gateway", versions));
       };
     }
     metrics_ = std::make_unique<rollout::CloudWatchMetrics>(*client_, find, timing);
     // How a version behaves stands in its environment here, for want of images of its own.
     services_ = std::make_unique<rollout::EcsTasks>(
         *client_, rollout::EcsServices{names_.cluster,
-                                       spec_.plan.stable,
-                                       spec_.plan.canary,
+                                       plan.stable,
+                                       plan.canary,
                                        versions.stable_target,
                                        versions.canary_target,
-                                       {"FAULT", "CAPACITY", "CONCURRENCY", "QUEUE"}});
+                                       {"FAULT", "CAPACITY", "CONCURRENCY", "QUEUE"},
+                                       plan.baseline,
+                                       versions.baseline_target});
   }
 
   static net::Request control_request(const char* method, std::string body) {
@@ -253,10 +257,12 @@ class RunningCloud : public LabCloud {
     return error(ErrorKind::Environment, "the mock answers {} {}", answer->status, answer->body);
   }
 
-  using MetricsPair = std::pair<rollout::VersionMetrics, rollout::VersionMetrics>;
   /// What takes 20 ms in the scenario takes 2 ms at speed 10, and so the gateway measures it.
-  rollout::VersionMetrics scaled(rollout::VersionMetrics metrics) const {
-    metrics.latency_units_per_s /= options_.speed;
+  rollout::PlanMetrics scaled(rollout::PlanMetrics metrics) const {
+    for (rollout::VersionMetrics* version : {&metrics.stable, &metrics.canary}) {
+      version->latency_units_per_s /= options_.speed;
+    }
+    if (metrics.baseline) metrics.baseline->latency_units_per_s /= options_.speed;
     return metrics;
   }
 
@@ -285,6 +291,8 @@ class RunningCloud : public LabCloud {
         settings.environment[version.name]["SERVICE_NAME"] = names_.node(version.name);
       }
     }
+    const rollout::PlanVersions plan = world::versions_of(spec_);
+    if (!plan.baseline.empty()) settings.builds[plan.baseline] = plan.stable;
     settings.port = kAppPort;
     settings.gateway_port = gateway_port_;
     settings.load_balancer = alb_;

@@ -125,15 +125,29 @@ void LiveStage::end_event(std::size_t index, TimePoint at) {
     return;
   }
   const auto& inject = std::get<world::InjectFault>(spec_.events[index].what);
-  const std::size_t v = world::version_index(spec_, inject.target).value_or(0);
-  faults_.end(v, index);
-  note_fault(at, "fault.ended", inject, tell(v));
+  Status told;
+  for (const std::size_t v : hit_by(inject)) {
+    faults_.end(v, index);
+    if (const Status one = tell(v); told) told = one;
+  }
+  note_fault(at, "fault.ended", inject, told);
 }
 
 void LiveStage::begin_fault(std::size_t index, const world::InjectFault& inject, TimePoint at) {
-  const std::size_t v = world::version_index(spec_, inject.target).value_or(0);
-  faults_.begin(v, index, inject.fault);
-  note_fault(at, "fault.began", inject, tell(v));
+  Status told;
+  for (const std::size_t v : hit_by(inject)) {
+    faults_.begin(v, index, inject.fault);
+    if (const Status one = tell(v); told) told = one;
+  }
+  note_fault(at, "fault.began", inject, told);
+}
+
+std::vector<std::size_t> LiveStage::hit_by(const world::InjectFault& inject) const {
+  std::vector<std::size_t> versions;
+  for (std::size_t v = 0; v < spec_.versions.size(); ++v) {
+    if (world::is_hit(spec_, inject.target, spec_.versions[v].name)) versions.push_back(v);
+  }
+  return versions;
 }
 
 void LiveStage::set_foreign(const world::ForeignWeights& foreign, TimePoint at) {
@@ -213,7 +227,7 @@ void LiveStage::watch_tasks(TimePoint at) {
     std::map<std::string, std::string> addresses;
     for (const LabTask& task : *tasks) {
       if (!first && !watched.addresses.contains(task.arn)) {
-        recorder_.note(at, "task.started", {{"what", fmt::format("a task of {}", name)}});
+        recorder_.note(at, "task.started", {{"what", fmt::format("a new task of {} runs", name)}});
       }
       addresses[task.arn] = task.address;
     }

@@ -50,6 +50,7 @@ class LiveStage : public Clock {
   void happen();
   void begin_event(std::size_t index, TimePoint at);
   void end_event(std::size_t index, TimePoint at);
+  std::vector<std::size_t> hit_by(const world::InjectFault& inject) const;
   void begin_fault(std::size_t index, const world::InjectFault& inject, TimePoint at);
   void set_foreign(const world::ForeignWeights& foreign, TimePoint at);
   void scale(const world::ScaleTasks& scale, TimePoint at);

@@ -252,9 +252,11 @@ class Provisioner {
     int step = 8;
     for (const auto& [version, tasks] : s_.versions) {
       const std::string name = names_.node(version);
+      const auto other = s_.builds.find(version);
+      const std::string& build = other == s_.builds.end() ? version : other->second;
       TRY_STATUS(service(
           name, tasks,
-          container(name, "coalmine/sample-app:" + version, {s_.port}, environment_of(version)),
+          container(name, "coalmine/sample-app:" + build, {s_.port}, environment_of(version)),
           true));
       done(step, fmt::format("{}service {} with {} task{}",
                              step == 8 ? "cluster " + names_.cluster + ", " : "", name, tasks,

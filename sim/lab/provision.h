@@ -58,6 +58,7 @@ struct ProvisionSettings {
   Duration request_timeout{};  ///< of the route and the load balancer; zero: AWS's defaults
   /// Of the app's container, by version.
   std::map<std::string, std::map<std::string, std::string>> environment;
+  std::map<std::string, std::string> builds = {};  ///< whose image a version runs, if not its own
   std::string log_group;  ///< what the containers print goes there; empty: nowhere
   std::function<void(const ProvisionStep&)> on_step = {};  ///< told after each step; may be empty
 };

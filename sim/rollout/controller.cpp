@@ -93,7 +93,7 @@ void Decider::on(const Restarted& restarted) {
   s_.reading = false;
   s_.looking = RolloutState::Looking::Nothing;
   if (restarted.tasks) s_.tasks = *restarted.tasks;
-  if (std::exchange(s_.shrinking, false)) s_.shrink_at = now_;
+  if (!std::exchange(s_.shrinking, {}).empty()) s_.shrink_at = now_;
   s_.winding_up = false;
   switch (s_.phase) {
     case Phase::Scaling:
@@ -113,7 +113,7 @@ void Decider::on(const Restarted& restarted) {
       if (s_.phase == Phase::RollingBack && !s_.routes_settled) change_routes({});
       // Whether the last attempt arrived is unknown; the same weights again are safe.
       s_.attempts = 0;
-      actions_.push_back(ChangeWeights{s_.target});
+      set_weights();
       return;
     case Phase::Baking:
     case Phase::Paused:
@@ -144,13 +144,14 @@ bool Decider::check_weights(const Weights& actual, std::string_view who) {
   const double expected = share_of(s_.weights, plan_.canary);
   const double found = share_of(actual, plan_.canary);
   if (std::abs(found - expected) < kShareTolerance) return true;
+  if (s_.experimenting) s_.compared_from = now_ + plan_.settle;
   s_.shares.push_back({s_.metrics_until, kNever, found});
   s_.shares.push_back({s_.metrics_until, kNever, expected});
   if (found > expected) {
     decision("restore",
              fmt::format("the canary has {:.4g}% of the traffic, {} {:.4g}%: weights are set back",
                          found * 100, who, expected * 100));
-    actions_.push_back(ChangeWeights{s_.target});
+    set_weights();
     return false;
   }
   s_.weights_disputed = true;
@@ -182,13 +183,11 @@ void Decider::on(const WeightsSeen& seen) {
   s_.step_canary_requests = 0;
   s_.step_segments.clear();
   s_.holding = false;
-  const bool bakes =
-      s_.step < plan_.steps.size() && std::holds_alternative<Bake>(plan_.steps[s_.step].what);
-  const Duration length = bakes ? std::get<Bake>(plan_.steps[s_.step].what).length : Duration{};
+  const auto length = bake_length();
   if (s_.phase == Phase::Paused) {
-    s_.bake_left = length;
-  } else if (bakes) {
-    start_bake(length);
+    s_.bake_left = length.value_or(Duration{});
+  } else if (length) {
+    start_bake(*length);
   } else {
     look_now();
   }
@@ -210,9 +209,7 @@ void Decider::enter_step(std::size_t step) {
     if (spec.to_step && step >= *spec.to_step) s_.checks[i]->stop();
   }
   if (step >= plan_.steps.size()) {
-    if (routed()) return take_routes_away();
-    return with_hooks(HookStage::PostRollout,
-                      {AfterHooks::What::Finish, step, {}, Outcome::Completed, "the plan is over"});
+    return routed() ? take_routes_away() : wind_up_tasks();
   }
   const StepKind& what = plan_.steps[step].what;
   if (const auto* weight = std::get_if<SetWeight>(&what)) {
@@ -240,8 +237,7 @@ void Decider::enter_step(std::size_t step) {
     with_hooks(HookStage::ConfirmPromote,
                {AfterHooks::What::Promote, step, Percent{100}, Outcome::Promoted, {}});
   } else {
-    // check_playable() has refused it; a driver that goes on all the same is told at once.
-    roll_back(Outcome::RolledBack, "the plan has a step that this program cannot carry out");
+    with_hooks(HookStage::PreStep, {AfterHooks::What::Experiment, step, {}, {}, {}});
   }
 }
 
@@ -254,13 +250,24 @@ void Decider::raise(std::size_t step, Percent target) {
 
 void Decider::shift(Phase phase, Percent target) {
   s_.target = target;
+  s_.baseline = s_.experimenting ? target : Percent{};
   s_.attempts = 0;
   s_.holding = false;
   s_.work = {};
   enter(phase);
   // From the request on the canary may have the new share already.
   s_.shares.push_back({now_, kNever, target.share()});
-  actions_.push_back(ChangeWeights{target});
+  if (target.value > 0) s_.compared_until = std::min(s_.compared_until, now_);
+  set_weights();
+}
+
+std::optional<Duration> Decider::bake_length() const {
+  if (s_.step >= plan_.steps.size()) return std::nullopt;
+  const StepKind& what = plan_.steps[s_.step].what;
+  if (const auto* bake = std::get_if<Bake>(&what)) return bake->length;
+  const auto* experiment = std::get_if<Experiment>(&what);
+  return experiment != nullptr && s_.experimenting ? std::optional(experiment->length)
+                                                   : std::nullopt;
 }
 
 void Decider::start_bake(Duration length) {
@@ -313,7 +320,11 @@ void Decider::on(const WeightsApplied& applied) {
 
 void Decider::go_on_after(std::string name, Fields changed) {
   const std::size_t at = actions_.size();
-  with_hooks(HookStage::PostStep, {AfterHooks::What::EnterStep, s_.step + 1, {}, {}, {}});
+  if (s_.experimenting) {
+    compare();
+  } else {
+    with_hooks(HookStage::PostStep, {AfterHooks::What::EnterStep, s_.step + 1, {}, {}, {}});
+  }
   // The note tells what comes next, the record belongs before it.
   changed.emplace_back("note", step_note());
   const Event event{now_, std::move(name), std::move(changed)};
@@ -373,7 +384,7 @@ void Decider::on(const Tick&) {
   if (deadline_passed()) return;
   const bool ends = s_.winding_up;
   shrink_if_due();
-  if (ends) return s_.winding_up && !s_.shrinking ? wake(s_.shrink_at) : void();
+  if (ends) return s_.winding_up && s_.shrinking.empty() ? wake(s_.shrink_at) : void();
   retry_routes();
   switch (s_.phase) {
     case Phase::Scaling:
@@ -390,7 +401,7 @@ void Decider::on(const Tick&) {
     case Phase::Promoting:
       if (works()) return work_tick();
       if (s_.attempts > 0 && now_ >= s_.retry_at) {
-        actions_.push_back(ChangeWeights{s_.target});
+        set_weights();
       } else if (s_.attempts > 0) {
         wake(s_.retry_at);
       }
@@ -412,7 +423,7 @@ void Decider::on(const Tick&) {
       ask_gate();
       [[fallthrough]];
     case Phase::Baking:
-      if (s_.attempts > 0 && now_ >= s_.retry_at) actions_.push_back(ChangeWeights{s_.target});
+      if (s_.attempts > 0 && now_ >= s_.retry_at) set_weights();
       s_.reading = true;
       actions_.push_back(ReadMetrics{s_.metrics_until});
       return;

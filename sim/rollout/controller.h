@@ -13,6 +13,7 @@
 #include "sim/rollout/metrics.h"
 #include "sim/rollout/plan.h"
 #include "sim/rollout/tasks.h"
+#include "sim/rollout/weights.h"
 
 namespace coalmine::rollout {
 
@@ -99,9 +100,9 @@ using Input = std::variant<Started, Restarted, WeightsApplied, WeightsFailed, We
 
 // --- what it wants done ----------------------------------------------------------------------
 
-/// Give the canary this share; answer with WeightsApplied or WeightsFailed. Safe to repeat.
+/// Split the traffic so; answer with WeightsApplied or WeightsFailed. Safe to repeat.
 struct ChangeWeights {
-  Percent canary;
+  Shares shares;
 };
 /// Send requests that match to the canary and copies of others, none: no longer; answer with
 /// RoutesApplied or RoutesFailed. Safe to repeat.
@@ -178,7 +179,7 @@ struct ShareSpan {
 
 /// Where to go on once all hooks of a stage have passed.
 struct AfterHooks {
-  enum class What { EnterStep, Shift, Promote, Finish, Route };
+  enum class What { EnterStep, Shift, Promote, Finish, Route, Experiment };
   What what = What::EnterStep;
   std::size_t step = 0;
   Percent target;
@@ -192,6 +193,7 @@ struct TaskWork {
   enum class What {
     Nothing,
     Grow,     ///< for a weight that is to be set then
+    Compare,  ///< of the baseline, as many as the canary has; for the weights that are set then
     Step,     ///< a ScaleCanary
     Swap,     ///< stable gets the canary's image
     Restore,  ///< stable gets its own back
@@ -211,6 +213,14 @@ struct RolloutState {
   Phase phase = Phase::Baseline;
   std::size_t step = 0;  ///< of the plan, the one being done
   Percent target;        ///< canary share that is or shall be set
+  Percent baseline;      ///< the same of an experiment's baseline
+  /// The present step is an experiment, and is to go on.
+  bool experimenting = false;
+  Percent before_experiment;  ///< the canary's share
+  /// Only canary and baseline are compared from `compared_from` until `compared_until`, when the
+  /// weights surely act; `comparing`: one such datapoint was counted.
+  TimePoint compared_from = kNever, compared_until = kNever;
+  bool comparing = false;
   Weights weights;       ///< as last applied
   int attempts = 0;      ///< failures in a row of the present SetWeights
   TimePoint retry_at{};  ///< of the same
@@ -264,7 +274,7 @@ struct RolloutState {
   bool swap_asked = false;       ///< stable may have the canary's image
   bool winding_up = false;       ///< weights are where they shall be; only idle tasks are left
   TimePoint shrink_at = kNever;  ///< tasks that are too many go then
-  bool shrinking = false;        ///< they were told to
+  std::string shrinking;         ///< the version whose tasks were told to; empty: none
   int shrink_attempts = 0;
   std::string newer;                   ///< a revision that waits or takes over
   Outcome goal = Outcome::RolledBack;  ///< of a roll-back

@@ -34,6 +34,8 @@ void Decider::roll_back(Outcome goal, const std::string& reason) {
   s_.hooks_left.clear();
   s_.asking_gate = false;
   s_.weights_back = false;
+  s_.experimenting = false;
+  s_.winding_up = false;
   // First, so that nobody is left at the canary; should it fail, the weights do not wait for it.
   if (routed()) change_routes({});
   if (plan_.rollback.kind == RollbackKind::Stepwise) {
@@ -61,6 +63,11 @@ void Decider::end_roll_back() {
 void Decider::end() {
   s_.winding_up = false;
   if (s_.phase == Phase::RollingBack) return finish(s_.goal, s_.reason);
+  if (s_.phase != Phase::Promoting) {
+    return with_hooks(
+        HookStage::PostRollout,
+        {AfterHooks::What::Finish, s_.step, {}, Outcome::Completed, "the plan is over"});
+  }
   const Promote* promotion = promotion_of(plan_);
   const bool swapped = promotion != nullptr && promotion->kind == PromoteKind::ImageSwap;
   const std::string reason =
@@ -114,6 +121,7 @@ void Decider::pause(const std::string& reason, Phase resume_to) {
                      : Duration{};
   s_.deadline = kNever;
   s_.attempts = 0;
+  s_.winding_up = false;
   s_.resume_to = resume_to;
   s_.reason = reason;
   enter(Phase::Paused);
@@ -122,7 +130,7 @@ void Decider::pause(const std::string& reason, Phase resume_to) {
 
 void Decider::resume() {
   if (s_.resume_to == Phase::Shifting) return shift(Phase::Shifting, s_.target);
-  if (s_.weights_disputed) actions_.push_back(ChangeWeights{s_.target});
+  if (s_.weights_disputed) set_weights();
   if (s_.resume_to == Phase::Scaling) return begin_work(s_.work);
   if (!s_.routes_settled) return enter_step(s_.step);
   if (s_.resume_to == Phase::Asking) {
@@ -136,9 +144,7 @@ void Decider::resume() {
     return look_now();
   }
   // The step may be a weight whose successor is not a bake: then go on with the plan.
-  if (s_.step >= plan_.steps.size() || !std::holds_alternative<Bake>(plan_.steps[s_.step].what)) {
-    return enter_step(s_.step + 1);
-  }
+  if (!bake_length()) return enter_step(s_.step + 1);
   start_bake(s_.bake_left);
 }
 
@@ -166,6 +172,7 @@ void Decider::on(const Operator& spoken) {
     case Command::Promote:
       decision("promote", "an operator skips the remaining steps");
       s_.hooks_left.clear();
+      s_.experimenting = false;
       s_.step = plan_.steps.size();
       return promote();
     case Command::Abort:
@@ -178,6 +185,7 @@ void Decider::on(const Operator& spoken) {
       s_.deadline = kNever;
       s_.reason = fmt::format("held at {} by an operator", coalmine::to_string(spoken.canary));
       s_.resume_to = Phase::Shifting;
+      s_.experimenting = false;
       return give(Phase::Shifting, spoken.canary);
   }
 }

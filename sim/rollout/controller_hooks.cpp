@@ -30,6 +30,8 @@ void Decider::hooks_done() {
       return give(Phase::Shifting, after.target);
     case AfterHooks::What::Route:
       return route();
+    case AfterHooks::What::Experiment:
+      return begin_experiment();
     case AfterHooks::What::Promote:
       return promote();
     case AfterHooks::What::Finish:

@@ -27,9 +27,10 @@ void Decider::give(Phase then, Percent target) {
   const bool promotes = then == Phase::Promoting;
   const bool replaces = promotes && promotion != nullptr && promotion->kind == PromoteKind::Replace;
   const bool rises = target.share() > share_of(s_.weights, plan_.canary) + kShareTolerance;
-  if (!replaces && !(s_.sizing && (rises || promotes))) return shift(then, target);
+  const bool grows = replaces || (s_.sizing && (rises || promotes));
+  if (!grows && !s_.experimenting) return shift(then, target);
   TaskWork work;
-  work.what = What::Grow;
+  work.what = grows ? What::Grow : What::Compare;
   work.then = then;
   work.target = target;
   begin_work(work);
@@ -70,6 +71,7 @@ void Decider::look_at_tasks() {
 }
 
 int Decider::wanted_tasks() const {
+  if (s_.work.what == What::Compare) return std::max(1, s_.tasks.canary.desired);
   const int stable = s_.tasks.stable.desired;
   const bool step = s_.work.what == What::Step;
   const double share = step ? share_of(s_.weights, plan_.canary) : s_.work.target.share();
@@ -78,6 +80,9 @@ int Decider::wanted_tasks() const {
 }
 
 std::string Decider::purpose() const {
+  if (s_.work.what == What::Compare) {
+    return fmt::format("a fresh copy of {}, as many as {} has", plan_.stable, plan_.canary);
+  }
   if (s_.work.what == What::Grow && s_.work.then == Phase::Promoting) {
     return fmt::format("as many as {} has", plan_.stable);
   }
@@ -90,10 +95,9 @@ std::string Decider::purpose() const {
 }
 
 void Decider::ask_for_tasks(const ScaleTasks& wanted, const std::string& reason) {
-  const bool canary = wanted.version == plan_.canary;
-  const TaskCount& now = canary ? s_.tasks.canary : s_.tasks.stable;
+  const int now = tasks_of(wanted.version).desired;
   record("tasks.asked", {{"version", wanted.version},
-                         {"from", static_cast<std::int64_t>(now.desired)},
+                         {"from", static_cast<std::int64_t>(now)},
                          {"tasks", static_cast<std::int64_t>(wanted.tasks)},
                          {"reason", reason}});
   actions_.push_back(wanted);
@@ -101,7 +105,7 @@ void Decider::ask_for_tasks(const ScaleTasks& wanted, const std::string& reason)
 
 void Decider::ask_for_work() {
   s_.work.asked = s_.work.changed = true;
-  if (!swaps(s_.work)) return ask_for_tasks({plan_.canary, wanted_tasks()}, purpose());
+  if (!swaps(s_.work)) return ask_for_tasks({worked_version(), wanted_tasks()}, purpose());
   const bool back = s_.work.what == What::Restore;
   s_.swap_asked = true;
   record("image.asked", {{"version", plan_.stable},
@@ -117,6 +121,8 @@ bool Decider::is_as_asked() const {
       return true;
     case What::Grow:
       return canary >= wanted_tasks();
+    case What::Compare:
+      return tasks_of(baseline_).desired == wanted_tasks();
     case What::Step:
       return canary == wanted_tasks();
     case What::Swap:
@@ -131,8 +137,8 @@ void Decider::see_tasks() {
   TaskWork& work = s_.work;
   const bool as_asked = is_as_asked();
   if (!as_asked && !work.asked) return ask_for_work();
-  const TaskCount& count = swaps(work) ? s_.tasks.stable : s_.tasks.canary;
-  const std::string& version = swaps(work) ? plan_.stable : plan_.canary;
+  const std::string& version = worked_version();
+  const TaskCount& count = tasks_of(version);
   if (as_asked) {
     work.attempts = 0;
     const bool there = swaps(work) ? is_settled(count) : count.ready >= wanted_tasks();
@@ -155,13 +161,12 @@ void Decider::see_tasks() {
 }
 
 void Decider::work_is_done() {
-  const TaskWork work = std::exchange(s_.work, {});
+  const std::string version = worked_version();
+  TaskWork work = std::exchange(s_.work, {});
   const bool restored = work.what == What::Restore;
   if (work.changed) {
-    const std::string& version = swaps(work) ? plan_.stable : plan_.canary;
     Fields fields = {{"version", version},
-                     {"tasks", static_cast<std::int64_t>(
-                                   (swaps(work) ? s_.tasks.stable : s_.tasks.canary).ready)}};
+                     {"tasks", static_cast<std::int64_t>(tasks_of(version).ready)}};
     if (swaps(work)) fields.emplace_back("image", restored ? plan_.stable : plan_.canary);
     record("tasks.ready", std::move(fields));
   }
@@ -169,6 +174,11 @@ void Decider::work_is_done() {
     case What::Nothing:
       return;
     case What::Grow:
+      if (!s_.experimenting) return shift(work.then, work.target);
+      work.what = What::Compare;
+      work.changed = false;
+      return begin_work(work);
+    case What::Compare:
       return shift(work.then, work.target);
     case What::Step:
       return enter_step(s_.step + 1);
@@ -203,7 +213,11 @@ void Decider::work_tick() {
 void Decider::on(const TasksSeen& seen) {
   s_.tasks = seen.tasks;
   if (works()) return see_tasks();
-  if (s_.shrinking) shrink_is_over();
+  if (s_.shrinking.empty()) return;
+  const auto more = surplus();
+  if (!more || more->version == s_.shrinking) return shrink_is_over();
+  s_.shrink_at = now_;
+  shrink_if_due();
 }
 
 void Decider::on(const TasksFailed& failed) {
@@ -219,13 +233,24 @@ void Decider::on(const TasksFailed& failed) {
     s_.work.look_at = now_ + backoff(attempts);
     return wake(s_.work.look_at);
   }
-  if (!std::exchange(s_.shrinking, false)) return;
+  if (std::exchange(s_.shrinking, {}).empty()) return;
   if (attempts >= kMaxShiftAttempts) {
     decision("ignore", fmt::format("tasks that are not needed stay: {}", failed.reason));
     return shrink_is_over();
   }
   s_.shrink_at = now_ + backoff(attempts);
   wake(s_.step_down_at);
+}
+
+const std::string& Decider::worked_version() const {
+  if (s_.work.what == What::Compare) return baseline_;
+  return swaps(s_.work) ? plan_.stable : plan_.canary;
+}
+
+const TaskCount& Decider::tasks_of(const std::string& version) const {
+  static const TaskCount none;
+  if (version == baseline_) return s_.tasks.baseline ? *s_.tasks.baseline : none;
+  return version == plan_.canary ? s_.tasks.canary : s_.tasks.stable;
 }
 
 bool Decider::works() const {
@@ -242,6 +267,9 @@ std::optional<ScaleTasks> Decider::surplus() const {
   };
   const bool follows = s_.sizing && s_.sizing->how == ScaleCanary::How::FollowWeight;
   const double share = share_of(s_.weights, plan_.canary);
+  if (tasks_of(baseline_).desired > 0 && share_of(s_.weights, baseline_) <= 0) {
+    return ScaleTasks{baseline_, 0};
+  }
   if (s_.phase == Phase::RollingBack && share <= 0) {
     return keep(plan_.canary, s_.tasks.canary, follows ? 0 : s_.canary_tasks_at_start);
   }
@@ -272,7 +300,7 @@ void Decider::shrink_if_due() {
   s_.shrink_at = kNever;
   const auto idle = surplus();
   if (!idle) return shrink_is_over();
-  s_.shrinking = true;
+  s_.shrinking = idle->version;
   const Percent share{share_of(s_.weights, idle->version) * 100};
   ask_for_tasks(*idle, share.value > 0
                            ? fmt::format("enough for {} of the traffic", coalmine::to_string(share))
@@ -280,7 +308,7 @@ void Decider::shrink_if_due() {
 }
 
 void Decider::shrink_is_over() {
-  s_.shrinking = false;
+  s_.shrinking.clear();
   s_.shrink_attempts = 0;
   if (s_.winding_up) end();
 }

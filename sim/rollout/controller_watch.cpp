@@ -44,6 +44,7 @@ double Decider::share_during(TimePoint from, TimePoint to) const {
 void Decider::count(const MetricsWindow& window) {
   s_.metrics_until = std::max(s_.metrics_until, window.to);
   s_.stable_counts += window.stable;
+  s_.stable_counts += window.baseline;
   s_.canary_counts += window.canary;
   if (window.to > s_.step_since) {
     s_.step_canary_requests += window.canary.requests;
@@ -51,19 +52,20 @@ void Decider::count(const MetricsWindow& window) {
       if (segment.canary.requests > 0) s_.step_segments.insert(segment.name);
     }
   }
-  const double share = share_during(window.from, window.to);
+  double share = share_during(window.from, window.to);
   // After a lowered weight the present share is less than the largest that was possible.
   // Nor do weights say how many requests were routed by what they carry: what was counted does.
   // Nor where users keep the version they met: the share lags behind the weights.
-  const bool settled =
+  bool settled =
       share <= s_.shares.back().share && !was_routed(window.from, window.to) && !plan_.affinity;
-  for (Analysis& analysis : s_.analyses) analysis.add(window, share, settled);
+  const MetricsWindow seen = for_comparison(window, share, settled);
+  for (Analysis& analysis : s_.analyses) analysis.add(seen, share, settled);
   for (AlarmRun& alarm : s_.alarms) alarm.add(window);
   Duration back = longest_window(plan_.checks);
   for (const CheckRun& run : s_.examining) back = std::max(back, longest_window({run.spec()}));
   if (back == Duration{}) return;
   std::erase_if(s_.recent, [this, back](const MetricsWindow& old) { return old.to + back < now_; });
-  s_.recent.push_back(window);
+  s_.recent.push_back(seen);
 }
 
 void Decider::on(const Metrics& metrics) {
@@ -248,10 +250,11 @@ void Decider::bake_is_over() {
       next < plan_.steps.size() && std::holds_alternative<Promote>(plan_.steps[next].what);
   const bool watched = !plan_.analyses.empty() || !plan_.checks.empty() || plan_.watch;
   const char* reason = !s_.examining.empty() ? "all checks have passed"
+                       : s_.experimenting    ? "the experiment is over, no analysis objects"
                        : watched             ? "the bake is over, no analysis objects"
                                              : "the bake is over";
   decision(promotes ? "promote" : "next-step", reason);
-  enter_step(next);
+  return s_.experimenting ? end_experiment() : enter_step(next);
 }
 
 void Decider::watch(TimePoint next_metrics) {

@@ -3,6 +3,7 @@
 //   controller_hooks.cpp  hooks, gates                       controller_end.cpp    ends, operators
 //   controller_tasks.cpp  tasks before and after weights
 //   controller_routes.cpp routes by header, cookie, segment
+//   controller_experiment.cpp  canary and baseline side by side
 #pragma once
 
 #include <string>
@@ -58,7 +59,10 @@ class Decider {
   void enter_step(std::size_t step);
   void raise(std::size_t step, Percent target);  ///< with its hooks
   void shift(Phase phase, Percent target);
+  void set_weights() { actions_.push_back(ChangeWeights{{s_.target, s_.baseline}}); }
   void start_bake(Duration length);
+  /// Of the present step; nullopt: it has none.
+  std::optional<Duration> bake_length() const;
   void examine(const Examine& step);
   /// Whether the weights in force are those that `who` tells; else does what is safe.
   bool check_weights(const Weights& actual, std::string_view who);
@@ -83,6 +87,12 @@ class Decider {
   bool was_routed(TimePoint from, TimePoint to) const {
     return s_.routed_from < to && s_.routed_until > from;
   }
+
+  // Experiments (controller_experiment.cpp).
+  void begin_experiment();
+  void compare();
+  void end_experiment();
+  MetricsWindow for_comparison(const MetricsWindow& window, double& share, bool& settled);
 
   // Watching.
   void count(const MetricsWindow& window);
@@ -129,6 +139,8 @@ class Decider {
   void look_at_tasks();
   void see_tasks();
   int wanted_tasks() const;
+  const TaskCount& tasks_of(const std::string& version) const;
+  const std::string& worked_version() const;
   bool is_as_asked() const;
   void ask_for_work();
   void ask_for_tasks(const ScaleTasks& wanted, const std::string& reason);
@@ -154,6 +166,7 @@ class Decider {
   bool is_running() const { return !is_over(s_.phase) && s_.phase != Phase::RollingBack; }
 
   const Plan& plan_;
+  const std::string baseline_ = baseline_of(plan_);
   RolloutState s_;
   TimePoint now_;
   std::vector<Action> actions_;

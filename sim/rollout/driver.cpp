@@ -92,7 +92,7 @@ class Driver {
   Status carry_out(const Action& action, TimePoint now, std::deque<Input>& inputs) {
     if (const auto* change = std::get_if<ChangeWeights>(&action)) {
       TRY_STATUS(make_durable());
-      auto set = world_.traffic.set_weights(change->canary);
+      auto set = world_.traffic.set_weights(change->shares);
       if (set) {
         inputs.push_back(WeightsApplied{*std::move(set)});
       } else {
@@ -186,6 +186,8 @@ std::vector<Error> check_weights(const Plan& plan, const TrafficAdapter& traffic
   for (const Step& step : plan.steps) {
     if (const auto* weight = std::get_if<SetWeight>(&step.what)) {
       note(step, traffic.weights_for(weight->canary));
+    } else if (const auto* experiment = std::get_if<Experiment>(&step.what)) {
+      note(step, traffic.weights_for({experiment->share, experiment->share}));
     } else if (const auto* route = std::get_if<RouteMatching>(&step.what)) {
       note(step, traffic.check_matches(route->any_of));
     } else if (const auto* mirror = std::get_if<Mirror>(&step.what)) {

@@ -9,6 +9,7 @@
 #include "sim/rollout/controller.h"
 #include "sim/rollout/journal.h"
 #include "sim/rollout/tasks.h"
+#include "sim/rollout/weights.h"
 
 namespace coalmine::rollout {
 
@@ -16,11 +17,11 @@ namespace coalmine::rollout {
 class TrafficAdapter {
  public:
   virtual ~TrafficAdapter() = default;
-  /// Which weights a share becomes, without setting them. Error: it cannot be expressed.
-  virtual Result<Weights> weights_for(Percent canary) const = 0;
+  /// Which weights the shares become, without setting them. Error: they cannot be expressed.
+  virtual Result<Weights> weights_for(const Shares& shares) const = 0;
   virtual Result<Weights> current_weights() = 0;
   /// Sets and returns them. Safe to repeat.
-  virtual Result<Weights> set_weights(Percent canary) = 0;
+  virtual Result<Weights> set_weights(const Shares& shares) = 0;
   /// From now on requests that match go to the canary whatever the weights say; none: no requests
   /// do. Takes the place of what was set before. Safe to repeat.
   virtual Status set_matches(const std::vector<RouteMatch>& any_of);

@@ -64,9 +64,9 @@ std::string render(const Event& event, TimePoint start) {
   if (event.name == "weights.changed") {
     const Value* value = event.find("weights");
     const auto* weights = value == nullptr ? nullptr : std::get_if<Weights>(value);
+    const std::string set = weights == nullptr ? "" : render_weights(*weights);
     return line("weights",
-                fmt::format("{:<14} {}", weights == nullptr ? "" : render_weights(*weights),
-                            event.text("note")));
+                fmt::format("{:<14}{} {}", set, set.size() > 14 ? " " : "", event.text("note")));
   }
   if (event.name == "weights.failed") {
     return line("weights", fmt::format("not set (attempt {}): {}", event.number("attempt"),

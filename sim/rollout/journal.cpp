@@ -64,6 +64,26 @@ bool has_counts(const Json* json) {
   return good;
 }
 
+/// Of all versions in a window or a segment; a baseline only where there was one.
+template <typename Counts>
+void put_counts(const Counts& counts, Json& json) {
+  json["stable"] = counts_to_json(counts.stable);
+  json["canary"] = counts_to_json(counts.canary);
+  if (counts.baseline != VersionCounts{}) json["baseline"] = counts_to_json(counts.baseline);
+}
+
+template <typename Counts>
+void take_counts(const Json& json, Counts& counts) {
+  counts.stable = counts_from_json(find(json, "stable"));
+  counts.canary = counts_from_json(find(json, "canary"));
+  counts.baseline = counts_from_json(find(json, "baseline"));
+}
+
+bool has_all_counts(const Json& json) {
+  return has_counts(find(json, "stable")) && has_counts(find(json, "canary")) &&
+         has_counts(find(json, "baseline"));
+}
+
 Weights weights_from_json(const Json& json) {
   Weights weights;
   if (const Json* found = find(json, "weights"); found != nullptr && found->is_object()) {
@@ -93,14 +113,18 @@ TaskCount count_from_json(const Json* json) {
 }
 
 Json tasks_to_json(const Tasks& tasks) {
-  return {{"stable", count_to_json(tasks.stable)},
-          {"canary", count_to_json(tasks.canary)},
-          {"same-image", tasks.same_image}};
+  Json json = {{"stable", count_to_json(tasks.stable)},
+               {"canary", count_to_json(tasks.canary)},
+               {"same-image", tasks.same_image}};
+  if (tasks.baseline) json["baseline"] = count_to_json(*tasks.baseline);
+  return json;
 }
 
 Tasks tasks_from_json(const Json& json) {
-  return {count_from_json(find(json, "stable")), count_from_json(find(json, "canary")),
-          get_bool(json, "same-image")};
+  Tasks tasks{count_from_json(find(json, "stable")), count_from_json(find(json, "canary")),
+              get_bool(json, "same-image")};
+  if (const Json* baseline = find(json, "baseline")) tasks.baseline = count_from_json(baseline);
+  return tasks;
 }
 
 std::optional<Tasks> tasks_at(const Json& json) {
@@ -163,14 +187,12 @@ struct InputWriter {
     Json json = with_time(t, "metrics");
     json["windows"] = Json::array();
     for (const MetricsWindow& w : x.windows) {
-      Json window = {{"from_ns", ns(w.from)},
-                     {"to_ns", ns(w.to)},
-                     {"stable", counts_to_json(w.stable)},
-                     {"canary", counts_to_json(w.canary)}};
+      Json window = {{"from_ns", ns(w.from)}, {"to_ns", ns(w.to)}};
+      put_counts(w, window);
       for (const SegmentCounts& segment : w.segments) {
-        window["segments"].push_back({{"name", segment.name},
-                                      {"stable", counts_to_json(segment.stable)},
-                                      {"canary", counts_to_json(segment.canary)}});
+        Json part = {{"name", segment.name}};
+        put_counts(segment, part);
+        window["segments"].push_back(std::move(part));
       }
       json["windows"].push_back(std::move(window));
     }
@@ -237,21 +259,21 @@ Result<Input> input_from_json(const Json& json) {
       if (time_at(w, "from_ns") == kNever || time_at(w, "to_ns") == kNever) {
         return error("metrics with a window without times");
       }
-      if (!has_counts(find(w, "stable")) || !has_counts(find(w, "canary"))) {
+      if (!has_all_counts(w)) {
         return error("metrics with a count below 0 or beyond reason");
       }
-      metrics.windows.push_back({time_at(w, "from_ns"), time_at(w, "to_ns"),
-                                 counts_from_json(find(w, "stable")),
-                                 counts_from_json(find(w, "canary"))});
+      MetricsWindow& window = metrics.windows.emplace_back();
+      window.from = time_at(w, "from_ns");
+      window.to = time_at(w, "to_ns");
+      take_counts(w, window);
       const Json* segments = find(w, "segments");
       if (segments == nullptr || !segments->is_array()) continue;
       for (const Json& segment : *segments) {
-        if (!has_counts(find(segment, "stable")) || !has_counts(find(segment, "canary"))) {
+        if (!has_all_counts(segment)) {
           return error("metrics of a segment with a count below 0 or beyond reason");
         }
-        metrics.windows.back().segments.push_back({get_string(segment, "name"),
-                                                   counts_from_json(find(segment, "stable")),
-                                                   counts_from_json(find(segment, "canary"))});
+        window.segments.emplace_back().name = get_string(segment, "name");
+        take_counts(segment, window.segments.back());
       }
     }
     return metrics;

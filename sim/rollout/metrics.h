@@ -29,15 +29,17 @@ struct VersionCounts {
 struct SegmentCounts {
   std::string name;
   VersionCounts stable, canary;
+  VersionCounts baseline = {};
   bool operator==(const SegmentCounts&) const = default;
 };
 
-/// One datapoint of both versions: requests finished in [from, to).
+/// One datapoint of all versions: requests finished in [from, to).
 struct MetricsWindow {
   TimePoint from, to;
   VersionCounts stable, canary;
   /// Those segments that analyses ask for (see segments_of) and that had a request.
   std::vector<SegmentCounts> segments = {};
+  VersionCounts baseline = {};  ///< an experiment's fresh copy of stable
   bool operator==(const MetricsWindow&) const = default;
 };
 

@@ -90,6 +90,8 @@ class Checker {
       if (!(scale->amount >= 0 && scale->amount <= kMostTasks)) {
         add(step.place, "the canary's tasks are {}, allowed is 0 to {}", scale->amount, kMostTasks);
       }
+    } else if (const auto* experiment = std::get_if<Experiment>(&step.what)) {
+      check_experiment(step, *experiment);
     } else if (std::holds_alternative<Promote>(step.what)) {
       const auto& promote = std::get<Promote>(step.what);
       if (i + 1 != plan_.steps.size()) add(step.place, "promote must be the last step");
@@ -98,6 +100,26 @@ class Checker {
             plan_.canary);
       }
     }
+  }
+
+  void check_experiment(const Step& step, const Experiment& experiment) {
+    const double share = experiment.share.value;
+    if (!(share > 0 && share <= 50)) {
+      add(step.place,
+          "the experiment gives {}% to each of canary and baseline, allowed is above 0%, up to 50%",
+          share);
+    }
+    if (experiment.length <= Duration{}) {
+      add(step.place, "the experiment lasts {}, allowed is more than 0s",
+          to_string(experiment.length));
+    } else if (weight_.value_or(0) > 0 && experiment.length <= plan_.settle) {
+      add(step.place,
+          "the experiment lasts {}; the canary has requests already, new weights take up to {} to "
+          "act, and only what comes after that is compared: it must be longer",
+          to_string(experiment.length), to_string(plan_.settle));
+    }
+    view_.sees_canary = view_.compares = true;
+    view_.highest_weight = std::max(view_.highest_weight, share);
   }
 
   void check_examine(const Step& step, const Examine& examine) {
@@ -134,6 +156,19 @@ class Checker {
 
 }  // namespace
 
+std::string baseline_of(const Plan& plan) {
+  return plan.stable + "-baseline";
+}
+
+Duration bake_length(const Plan& plan) {
+  Duration length{};
+  for (const Step& step : plan.steps) {
+    if (const auto* bake = std::get_if<Bake>(&step.what)) length += bake->length;
+    if (const auto* experiment = std::get_if<Experiment>(&step.what)) length += experiment->length;
+  }
+  return length;
+}
+
 const Promote* promotion_of(const Plan& plan) {
   return plan.steps.empty() ? nullptr : std::get_if<Promote>(&plan.steps.back().what);
 }
@@ -142,7 +177,7 @@ bool changes_tasks(const Plan& plan) {
   const Promote* promote = promotion_of(plan);
   return plan.capacity == CanaryCapacity::FollowWeight ||
          (promote != nullptr && (promote->kind != PromoteKind::ByWeights || promote->stops_idle)) ||
-         has_step<ScaleCanary>(plan);
+         has_step<ScaleCanary>(plan) || has_step<Experiment>(plan);
 }
 
 int canary_tasks(const ScaleCanary& how, double share, int stable) {

@@ -101,7 +101,10 @@ struct ScaleCanary {
   How how = How::FollowWeight;
   double amount = 0;  ///< tasks, or percent of stable's, rounded up
 };
-/// Canary and an equally large fresh copy of stable side by side, for so long.
+/// Canary and an equally large fresh copy of stable, the baseline, side by side for so long; tests
+/// that compare with stable compare with the baseline meanwhile. Then the canary's share is again
+/// what it was. So neither age nor load tells the two apart, only the build: Kayenta's "three
+/// clusters", Argo's experiment step.
 struct Experiment {
   Duration length{};
   Percent share;  ///< of the traffic, to each of the two
@@ -233,6 +236,10 @@ std::vector<Error> analysis_warnings(const Plan& plan);
 bool changes_tasks(const Plan& plan);
 /// Tasks of the canary at this share (0 to 1) of the traffic, of `stable` ones of stable.
 int canary_tasks(const ScaleCanary& how, double share, int stable);
+/// What the baseline of this plan's experiments is called: "v1-baseline".
+std::string baseline_of(const Plan& plan);
+/// What the plan's bakes and experiments take together.
+Duration bake_length(const Plan& plan);
 /// The plan's promotion; nullptr: it has none.
 const Promote* promotion_of(const Plan& plan);
 /// Whether one of the steps is of this kind.

@@ -162,10 +162,8 @@ void check_parts(const Plan& plan, bool canary_bakes, std::vector<Error>& errors
 }
 
 Duration shortest_length(const Plan& plan) {
-  Duration length{};
+  Duration length = bake_length(plan);
   for (const Step& step : plan.steps) {
-    if (const auto* bake = std::get_if<Bake>(&step.what)) length += bake->length;
-    if (const auto* experiment = std::get_if<Experiment>(&step.what)) length += experiment->length;
     const auto* pause = std::get_if<Pause>(&step.what);
     if (pause != nullptr && pause->gate.empty() && pause->on_timeout == OnTimeout::Continue) {
       length += pause->timeout.value_or(Duration{});
@@ -319,9 +317,10 @@ std::vector<Error> check_playable(const Plan& plan) {
       if (const auto said = conditions_of(route->any_of, plan.traffic); !said) {
         add(errors, step.place, "{}", said.error().message);
       }
-    } else if (std::holds_alternative<Experiment>(step.what)) {
+    } else if (std::holds_alternative<Experiment>(step.what) && plan.affinity) {
       add(errors, step.place,
-          "an experiment cannot be played yet: no world starts a fresh copy of the stable version");
+          "users who keep the version they met would keep the baseline, which is gone after the "
+          "experiment: leave out either of the two");
     }
   }
   if (const Step* beside = needs_tasks_beside_weights(plan); beside != nullptr) {

@@ -62,7 +62,7 @@ bool answers(const Input& input, const Action& asked) {
 
 std::string asked_for(const Action& asked) {
   if (const auto* change = std::get_if<ChangeWeights>(&asked)) {
-    return fmt::format("the canary to get {}", coalmine::to_string(change->canary));
+    return fmt::format("the canary to get {}", coalmine::to_string(change->shares.canary));
   }
   if (std::holds_alternative<ChangeRoutes>(asked)) return "routes to be changed";
   if (std::holds_alternative<ReadWeights>(asked)) return "the weights that are set";
@@ -206,7 +206,7 @@ class Player {
                          asked_for(asked_.front()));
     }
     if (const auto* applied = std::get_if<WeightsApplied>(&input)) {
-      const double wanted = std::get<ChangeWeights>(asked_.front()).canary.share();
+      const double wanted = std::get<ChangeWeights>(asked_.front()).shares.canary.share();
       const double got = share_of(applied->weights, replay_.journal.header.plan.canary);
       if (std::abs(wanted - got) > kRounding) {
         return fmt::format("{:.4g}% were asked for the canary, the journal says that {} were set",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "sim/core/result.h"
@@ -25,7 +26,8 @@ inline bool is_settled(const TaskCount& count) {
 
 struct Tasks {
   TaskCount stable, canary;
-  bool same_image = false;  ///< new tasks of stable run the canary's image
+  bool same_image = false;                 ///< new tasks of stable run the canary's image
+  std::optional<TaskCount> baseline = {};  ///< of a plan with experiments
   bool operator==(const Tasks&) const = default;
 };
 

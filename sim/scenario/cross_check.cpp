@@ -159,9 +159,8 @@ void check_rollout(const Context& context) {
   if (plan.stable == plan.canary) {
     context.reader.problem(*rollout, "stable and canary are both \"{}\"", plan.canary);
   }
-  Duration length{};
+  const Duration length = rollout::bake_length(plan);
   for (const rollout::Step& step : plan.steps) {
-    if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) length += bake->length;
     const auto* promote = std::get_if<rollout::Promote>(&step.what);
     if (promote == nullptr) continue;
     context.want_version(step.place, promote->version);

@@ -98,6 +98,7 @@ Scenario make_scenario(Draft&& draft, const std::string& file) {
   spec.plan.analyses = std::move(draft.rollout.analysis);
   spec.plan.alarms = std::move(draft.given.alarms);
   put_parts(std::move(draft.rollout), spec.plan);
+  world::add_baseline(spec);
   world::fill_in_segments(spec.traffic, spec.plan);
   for (auto& [name, answer] : draft.given.hooks) spec.hooks[name] = std::move(answer);
   spec.events = std::move(draft.when);

@@ -97,15 +97,25 @@ PlanCourse plan_course(const world::Spec& spec) {
       share_out();
       continue;
     }
+    const auto* experiment = std::get_if<rollout::Experiment>(&step.what);
+    const double before = weighted;
+    if (experiment != nullptr) {
+      weighted = experiment->share.share();
+      share_out();
+    }
     const Length length = length_of(spec, step, course.length);
     if (!length.goes_on) course.stuck_at = i;
     const Duration end = course.length + length.length;
     const double own = begun && spec.plan.load ? spec.plan.load->rate.per_s : 0;
     if (end > course.length) {
-      course.stays.push_back(
-          {i, course.length, end, share, own, own > 0 ? own_share : 0, mirrored});
+      course.stays.push_back({i, course.length, end, share, own, own > 0 ? own_share : 0, mirrored,
+                              experiment != nullptr});
     }
     course.length = end;
+    if (experiment != nullptr) {
+      weighted = before;
+      share_out();
+    }
   }
   return course;
 }
@@ -135,21 +145,24 @@ bool convicts_the_worst(const world::Spec& spec, const PlanCourse& course,
   for (const Stay& stay : course.stays) {
     if (stay.share != share) test.next_step();
     share = stay.share;
+    // Of the requests, those of the version that the canary is compared with.
+    const double others = stay.compared ? share : 1 - share;
     for (Duration t = stay.begin; t < stay.end; t += window) {
       const Duration until = std::min(stay.end, t + window);
       const double n = curve.expected(t, until);
       const double own = stay.own_per_s * to_seconds(until - t), own_share = stay.own_share;
       rollout::MetricsWindow seen{
           kVirtualEpoch + t, kVirtualEpoch + until,
-          counts_of(stable.add(n * (1 - share) + own * (1 - own_share)), false, limits),
+          counts_of(stable.add(n * others + own * (1 - own_share)), false, limits),
           counts_of(canary.add(n * (share + (1 - share) * stay.mirrored) + own * own_share),
                     !segment, limits)};
       if (segment) {
         seen.segments.push_back({spec.traffic.segments[*segment].name,
-                                 counts_of(stable_part.add(n * (1 - share) * part), false, limits),
+                                 counts_of(stable_part.add(n * others * part), false, limits),
                                  counts_of(canary_part.add(n * share * part), true, limits)});
       }
-      test.add(seen, share, stay.mirrored == 0 && (share == own_share || own == 0));
+      test.add(seen, stay.compared ? 0.5 : share,
+               stay.mirrored == 0 && (share == own_share || own == 0));
       if (test.verdict() == rollout::Verdict::Fail) return true;
     }
   }

@@ -15,7 +15,8 @@ struct Stay {
   /// Requests of the plan's own load that come meanwhile, by the second, and the canary's share of
   /// them.
   double own_per_s = 0, own_share = 0;
-  double mirrored = 0;  ///< share of stable's requests of which the canary gets a copy
+  double mirrored = 0;    ///< share of stable's requests of which the canary gets a copy
+  bool compared = false;  ///< with a fresh copy of stable that gets as much as the canary
 };
 
 /// When the plan is where at the earliest.

@@ -193,10 +193,7 @@ PlanUse use_plan(Scenario& scenario, const PlanChoice& choice) {
     }
   }
   for (const Error& found : rollout::check_doubts(plan)) use.warnings.push_back(found);
-  Duration length{};
-  for (const rollout::Step& step : plan.steps) {
-    if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) length += bake->length;
-  }
+  const Duration length = rollout::bake_length(plan);
   if (length >= spec.limit) {
     use.warnings.push_back(
         {fmt::format("the plan {} bakes for {}: the run's limit is raised from {} to {}",
@@ -207,6 +204,7 @@ PlanUse use_plan(Scenario& scenario, const PlanChoice& choice) {
   }
   if (use.problems.empty()) {
     spec.plan = std::move(plan);
+    world::add_baseline(spec);
     spec.hooks = std::move(hooks);
   }
   return use;

@@ -137,7 +137,7 @@ Rule<rollout::RouteMatch> match_rule() {
   return converted<rollout::RouteMatch>(std::move(draft), to_match);
 }
 
-// --- what no world plays yet -------------------------------------------------------------------
+// --- tasks and experiments ---------------------------------------------------------------------
 
 struct ScaleDraft {
   std::optional<std::int64_t> tasks;
@@ -167,7 +167,7 @@ Rule<rollout::Experiment> experiment_rule() {
   using rollout::Experiment;
   return ObjectRule<Experiment>("canary and an equally large fresh copy of stable, side by side")
       .required("for", bake_rule("so long"), &Experiment::length)
-      .required("share", percent_rule("of the traffic, to each of the two", 0, 50),
+      .required("share", percent_rule("of the traffic, to each of the two", 0.01, 50),
                 &Experiment::share)
       .rule();
 }

@@ -156,6 +156,9 @@ std::string describe_steps(const rollout::Plan& plan) {
                           route->any_of.empty() ? "none" : rollout::describe(route->any_of));
     } else if (const auto* mirror = std::get_if<rollout::Mirror>(&step.what)) {
       text += fmt::format("{}mirror {}", next(), to_string(mirror->share));
+    } else if (const auto* experiment = std::get_if<rollout::Experiment>(&step.what)) {
+      text += fmt::format("{}experiment at {} {}", next(), to_string(experiment->share),
+                          to_string(experiment->length));
     } else if (std::holds_alternative<rollout::Pause>(step.what)) {
       text += next() + std::string("pause");
     } else if (const auto* scale = std::get_if<rollout::ScaleCanary>(&step.what)) {

@@ -207,11 +207,7 @@ Trial own_trial(const scenario::Scenario& scenario) {
 
 void fit_limit(world::Spec& spec) {
   constexpr Duration kSlack = std::chrono::minutes{15};  // for shifting, late metrics, retries
-  Duration length = kSlack;
-  for (const rollout::Step& step : spec.plan.steps) {
-    if (const auto* bake = std::get_if<rollout::Bake>(&step.what)) length += bake->length;
-  }
-  spec.limit = std::max(spec.limit, length);
+  spec.limit = std::max(spec.limit, rollout::bake_length(spec.plan) + kSlack);
 }
 
 }  // namespace coalmine::study

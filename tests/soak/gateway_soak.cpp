@@ -47,7 +47,7 @@ constexpr auto kTaskLeaves = seconds{2};    // between leaving the table and the
 constexpr std::size_t kUploadBytes = 2048;  // of every eighth request
 constexpr long kMaxGrowthKb = 1024;  // of resident memory, from a fifth of the time to the end
 constexpr int kFdLooks = 10;
-constexpr int kMaxStrayFds = 4;      // open without being a connection that is counted
+constexpr int kMaxStrayFds = 4;  // open without being a connection that is counted
 
 [[noreturn]] void give_up(const std::string& why) {
   std::fprintf(stderr, "gateway_soak: %s\n", why.c_str());
@@ -408,14 +408,16 @@ class GatewayProcess {
     return out;
   }
   /// Descriptors that are neither a client's nor an instance's connection. The two counts are read
-  /// one after the other, and connections come and go in between: what is open at every look counts.
+  /// one after the other, and connections come and go in between: what is open at every look
+  /// counts.
   int descriptors_beside_connections() const {
     int least = descriptors();
     for (int look = 0; look < kFdLooks; ++look) {
       if (look > 0) std::this_thread::sleep_for(std::chrono::milliseconds{100});
       const int open = descriptors();
-      least = std::min(least, open - static_cast<int>(sum("listener.", ".downstream_cx_active") +
-                                                      sum("cluster_manager.upstream_cx_active", "")));
+      least =
+          std::min(least, open - static_cast<int>(sum("listener.", ".downstream_cx_active") +
+                                                  sum("cluster_manager.upstream_cx_active", "")));
     }
     return least;
   }

@@ -33,6 +33,32 @@ std::optional<std::size_t> segment_index(const Spec& spec, std::string_view name
   return std::nullopt;
 }
 
+void add_baseline(Spec& spec) {
+  std::erase_if(spec.versions, [](const Version& version) { return version.added; });
+  if (!rollout::has_step<rollout::Experiment>(spec.plan)) return;
+  const std::string name = rollout::baseline_of(spec.plan);
+  const auto stable = version_index(spec, spec.plan.stable);
+  if (!stable || version_index(spec, name)) return;
+  Version baseline = spec.versions[*stable];
+  baseline.name = name;
+  baseline.tasks = 0;
+  baseline.added = true;
+  spec.versions.push_back(std::move(baseline));
+}
+
+rollout::PlanVersions versions_of(const Spec& spec) {
+  rollout::PlanVersions names{spec.plan.stable, spec.plan.canary, {}};
+  if (rollout::has_step<rollout::Experiment>(spec.plan)) {
+    names.baseline = rollout::baseline_of(spec.plan);
+  }
+  return names;
+}
+
+bool is_hit(const Spec& spec, const std::string& target, const std::string& version) {
+  return target == version ||
+         (target == spec.plan.stable && version == rollout::baseline_of(spec.plan));
+}
+
 rollout::Command to_command(OperatorCommand command) {
   switch (command) {
     case OperatorCommand::Pause:

@@ -27,6 +27,7 @@
 #include "sim/rollout/controller.h"
 #include "sim/rollout/event.h"
 #include "sim/rollout/plan.h"
+#include "sim/rollout/weights.h"
 #include "sim/traffic/faults/fault.h"
 
 namespace coalmine::world {
@@ -129,6 +130,7 @@ struct Version {
   std::vector<Fault> faults;       ///< from the beginning, for ever; "errors: 5%" is one of them
   std::optional<int> concurrency;  ///< requests that one task works on at a time; none: unlimited
   std::optional<int> queue;        ///< that may wait at one task, more get 503; none: unlimited
+  bool added = false;              ///< by add_baseline()
 };
 
 /// Which failed attempts the mesh's gateway makes again at the same version, before a user hears
@@ -226,6 +228,16 @@ struct Spec {
 std::optional<std::size_t> version_index(const Spec& spec, std::string_view name);
 /// Index of the segment in `spec.traffic.segments`; nullopt: no such segment.
 std::optional<std::size_t> segment_index(const Spec& spec, std::string_view name);
+
+/// Gives the Spec the baseline of its plan's experiments as its last version, without tasks at
+/// first: stable's build, fresh. Takes one away that an earlier plan had. A scenario may declare it
+/// itself.
+void add_baseline(Spec& spec);
+/// Of the plan; the baseline is empty if the Spec has none.
+rollout::PlanVersions versions_of(const Spec& spec);
+/// Whether what the scenario does to `target` hits this version, too: the baseline has stable's
+/// build and shares what it depends on.
+bool is_hit(const Spec& spec, const std::string& target, const std::string& version);
 
 rollout::Command to_command(OperatorCommand command);
 /// The fault as sim/traffic/faults carries it out; a segment becomes its path and header.

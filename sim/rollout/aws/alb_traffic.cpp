@@ -9,9 +9,9 @@ std::optional<Duration> stickiness_of(const Plan& plan) {
   return plan.affinity->lasts;
 }
 
-Result<Weights> AlbTraffic::weights_for(Percent canary) const {
-  TRY(const WeightPair pair, to_weights(canary, kAlbWeights));
-  return Weights{{names_.stable, pair.stable}, {names_.canary, pair.canary}};
+Result<Weights> AlbTraffic::weights_for(const Shares& shares) const {
+  TRY(const SplitWeights weights, to_weights(shares, kAlbWeights));
+  return by_version(names_.in_plan(), weights);
 }
 
 Result<AlbArns> AlbTraffic::arns() {
@@ -19,7 +19,12 @@ Result<AlbArns> AlbTraffic::arns() {
     TRY(const auto balancer, aws::describe_load_balancer(client_, place_.load_balancer));
     TRY(const auto stable, aws::describe_target_group(client_, names_.stable_target));
     TRY(const auto canary, aws::describe_target_group(client_, names_.canary_target));
-    arns_ = AlbArns{balancer.arn, stable.arn, canary.arn};
+    AlbArns arns{balancer.arn, stable.arn, canary.arn, {}};
+    if (!names_.baseline.empty()) {
+      TRY(const auto baseline, aws::describe_target_group(client_, names_.baseline_target));
+      arns.baseline = baseline.arn;
+    }
+    arns_ = std::move(arns);
   }
   return *arns_;
 }
@@ -40,11 +45,11 @@ Result<AlbTraffic::Found> AlbTraffic::read() {
       found.weights.stable = weight;
     } else if (arn == arns.canary) {
       found.weights.canary = weight;
+    } else if (arn == arns.baseline) {
+      found.weights.baseline = weight;
     } else if (weight > 0) {
-      return error(
-          ErrorKind::Failed,
-          "{} sends weight {} to {}; a rollout needs target groups \"{}\" and \"{}\" alone",
-          describe(), weight, arn, names_.stable_target, names_.canary_target);
+      return error(ErrorKind::Failed, "{} sends weight {} to {}; a rollout needs {} alone",
+                   describe(), weight, arn, describe_targets(names_));
     }
   }
   if (!has_stable) {
@@ -56,16 +61,17 @@ Result<AlbTraffic::Found> AlbTraffic::read() {
 
 Result<Weights> AlbTraffic::current_weights() {
   TRY(const Found found, read());
-  return Weights{{names_.stable, found.weights.stable}, {names_.canary, found.weights.canary}};
+  return by_version(names_.in_plan(), found.weights);
 }
 
-Result<AwsTraffic::Call> AlbTraffic::call_for(Percent canary) {
-  TRY(const WeightPair wanted, to_weights(canary, kAlbWeights));
+Result<AwsTraffic::Call> AlbTraffic::call_for(const Shares& shares) {
+  TRY(const SplitWeights wanted, to_weights(shares, kAlbWeights));
   TRY(const Found found, read());
   TRY(const AlbArns arns, this->arns());
-  TRY(Json actions,
-      aws::with_forward_weights(*found.place.actions,
-                                {{arns.stable, wanted.stable}, {arns.canary, wanted.canary}}));
+  std::map<std::string, int> by_group = {{arns.stable, wanted.stable},
+                                         {arns.canary, wanted.canary}};
+  if (!arns.baseline.empty()) by_group[arns.baseline] = wanted.baseline;
+  TRY(Json actions, aws::with_forward_weights(*found.place.actions, by_group));
   const bool sticks = place_.stickiness && place_.stickiness != found.stickiness;
   if (place_.stickiness) aws::set_stickiness(actions, *place_.stickiness);
   const bool rule = found.place.is_rule;
@@ -75,12 +81,12 @@ Result<AwsTraffic::Call> AlbTraffic::call_for(Percent canary) {
               std::make_shared<const Json>(std::move(input)), !(found.weights == wanted) || sticks};
 }
 
-Result<Weights> AlbTraffic::set_weights(Percent canary) {
-  TRY(const Call call, call_for(canary));
+Result<Weights> AlbTraffic::set_weights(const Shares& shares) {
+  TRY(const Call call, call_for(shares));
   if (call.changes) {
     TRY_STATUS(client_.call(call.service, call.operation, *call.input));
   }
-  return weights_for(canary);
+  return weights_for(shares);
 }
 
 // --- rules by header, cookie or segment --------------------------------------------------------

@@ -26,11 +26,11 @@ inline constexpr const char* kCanaryRuleTag = "coalmine:canary";
 
 /// ARNs behind the names, looked up once.
 struct AlbArns {
-  std::string load_balancer, stable, canary;
+  std::string load_balancer, stable, canary, baseline;  ///< the last is empty without experiments
 };
 
 /// Weights in an ALB's weighted forward action: ModifyRule, or ModifyListener for the default
-/// action. Stickiness and other actions stay; a third target group with weight is refused.
+/// action. Stickiness and other actions stay; any other target group with weight is refused.
 /// Matches become rules of their own, known by a tag: before the rule, with its conditions and one
 /// more; or, of the default action, behind all rules there are.
 class AlbTraffic : public AwsTraffic {
@@ -38,12 +38,12 @@ class AlbTraffic : public AwsTraffic {
   AlbTraffic(aws::Client& client, AlbPlace place, VersionNames names)
       : client_(client), place_(std::move(place)), names_(std::move(names)) {}
 
-  Result<Weights> weights_for(Percent canary) const override;
+  Result<Weights> weights_for(const Shares& shares) const override;
   Result<Weights> current_weights() override;
-  Result<Weights> set_weights(Percent canary) override;
+  Result<Weights> set_weights(const Shares& shares) override;
   Status set_matches(const std::vector<RouteMatch>& any_of) override;
   Status check_matches(const std::vector<RouteMatch>& any_of) const override;
-  Result<Call> call_for(Percent canary) override;
+  Result<Call> call_for(const Shares& shares) override;
   Result<std::vector<Call>> calls_for(const std::vector<RouteMatch>& any_of) override;
   std::string describe() const override;
   Result<AlbArns> arns();
@@ -51,7 +51,7 @@ class AlbTraffic : public AwsTraffic {
  private:
   struct Found {
     aws::ForwardPlace place;
-    WeightPair weights;
+    SplitWeights weights;
     std::optional<Duration> stickiness;
   };
   Result<Found> read();

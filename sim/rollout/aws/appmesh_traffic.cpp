@@ -4,72 +4,79 @@
 #include <set>
 
 namespace coalmine::rollout {
-namespace {
 
-Weights by_version(const VersionNames& names, const WeightPair& pair) {
-  return {{names.stable, pair.stable}, {names.canary, pair.canary}};
+std::string describe_targets(const VersionNames& names) {
+  std::string text =
+      fmt::format("stable \"{}\" and canary \"{}\"", names.stable_target, names.canary_target);
+  if (!names.baseline.empty()) text += fmt::format(" and baseline \"{}\"", names.baseline_target);
+  return text;
 }
 
-}  // namespace
-
-Result<Weights> AppMeshTraffic::weights_for(Percent canary) const {
-  TRY(const WeightPair pair, to_weights(canary, kAppMeshWeights));
-  return by_version(names_, pair);
+Result<Weights> AppMeshTraffic::weights_for(const Shares& shares) const {
+  TRY(const SplitWeights weights, to_weights(shares, kAppMeshWeights));
+  return by_version(names_.in_plan(), weights);
 }
 
-/// The present weights; `spec` becomes the route's spec with both targets in it.
-Result<WeightPair> AppMeshTraffic::read(Json& spec) {
+/// The present weights; `spec` becomes the route's spec with all targets in it.
+Result<SplitWeights> AppMeshTraffic::read(Json& spec) {
   TRY(spec, aws::describe_route_spec(client_, route_));
   Json* targets = aws::weighted_targets(spec);
   if (targets == nullptr || !targets->is_array()) {
     return error(ErrorKind::Failed, "{} has no weighted targets", describe());
   }
-  WeightPair pair{0, 0};
-  const Json* stable = nullptr;
-  bool has_canary = false;
+  SplitWeights weights{0, 0};
+  std::optional<Json> stable;
+  bool has_canary = false, has_baseline = names_.baseline.empty();
   for (const Json& target : *targets) {
     const std::string node = get_string(target, "virtualNode");
     const auto weight = static_cast<int>(get_int(target, "weight"));
     if (node == names_.stable_target) {
-      stable = &target;
-      pair.stable = weight;
+      stable = target;
+      weights.stable = weight;
     } else if (node == names_.canary_target) {
       has_canary = true;
-      pair.canary = weight;
+      weights.canary = weight;
+    } else if (!names_.baseline.empty() && node == names_.baseline_target) {
+      has_baseline = true;
+      weights.baseline = weight;
     } else if (weight > 0) {
       return error(ErrorKind::Failed,
-                   "{} sends weight {} to virtual node \"{}\"; a rollout needs stable \"{}\" and "
-                   "canary \"{}\" alone",
-                   describe(), weight, node, names_.stable_target, names_.canary_target);
+                   "{} sends weight {} to virtual node \"{}\"; a rollout needs {} alone",
+                   describe(), weight, node, describe_targets(names_));
     }
   }
-  if (stable == nullptr) {
+  if (!stable) {
     return error(ErrorKind::Failed, "{} has no target \"{}\" (the stable version's virtual node)",
                  describe(), names_.stable_target);
   }
-  if (!has_canary) {
+  const auto add = [&](const std::string& node) {
     Json added = *stable;  // with its port, if any
-    added["virtualNode"] = names_.canary_target;
+    added["virtualNode"] = node;
     added["weight"] = 0;
     targets->push_back(std::move(added));
-  }
-  return pair;
+  };
+  if (!has_canary) add(names_.canary_target);
+  if (!has_baseline) add(names_.baseline_target);
+  return weights;
 }
 
 Result<Weights> AppMeshTraffic::current_weights() {
   Json spec;
-  TRY(const WeightPair pair, read(spec));
-  return by_version(names_, pair);
+  TRY(const SplitWeights weights, read(spec));
+  return by_version(names_.in_plan(), weights);
 }
 
-Result<AwsTraffic::Call> AppMeshTraffic::call_for(Percent canary) {
-  TRY(const WeightPair wanted, to_weights(canary, kAppMeshWeights));
+Result<AwsTraffic::Call> AppMeshTraffic::call_for(const Shares& shares) {
+  TRY(const SplitWeights wanted, to_weights(shares, kAppMeshWeights));
   Json spec;
-  TRY(const WeightPair present, read(spec));
+  TRY(const SplitWeights present, read(spec));
   for (Json& target : *aws::weighted_targets(spec)) {
     const std::string node = get_string(target, "virtualNode");
     if (node == names_.stable_target) target["weight"] = wanted.stable;
     if (node == names_.canary_target) target["weight"] = wanted.canary;
+    if (!names_.baseline.empty() && node == names_.baseline_target) {
+      target["weight"] = wanted.baseline;
+    }
   }
   Json input = {{"meshName", route_.mesh},
                 {"virtualRouterName", route_.router},
@@ -79,12 +86,12 @@ Result<AwsTraffic::Call> AppMeshTraffic::call_for(Percent canary) {
               !(present == wanted)};
 }
 
-Result<Weights> AppMeshTraffic::set_weights(Percent canary) {
-  TRY(const Call call, call_for(canary));
+Result<Weights> AppMeshTraffic::set_weights(const Shares& shares) {
+  TRY(const Call call, call_for(shares));
   if (call.changes) {
     TRY_STATUS(aws::update_route_spec(client_, route_, (*call.input)["spec"]));
   }
-  return weights_for(canary);
+  return weights_for(shares);
 }
 
 // --- routes by header, cookie or segment -------------------------------------------------------

@@ -22,7 +22,7 @@ TimePoint period_start(TimePoint t, Duration period) {
   return t - t.time_since_epoch() % period;
 }
 
-/// Query ids "s…" and "c…" for stable and canary: sr, se0, sl0, cr, …
+/// Query ids "s…", "c…" and "b…" for stable, canary and baseline: sr, se0, sl0, cr, …
 void add_queries(std::vector<aws::MetricQuery>& out, char version, const VersionMetrics& metrics,
                  const std::vector<Duration>& limits, Duration period) {
   const auto add = [&](aws::MetricQuery q, std::string id) {
@@ -104,6 +104,20 @@ bool is_nothing(const VersionCounts& counts) {
                      [](const SlowCount& s) { return s.count == 0; });
 }
 
+/// A window or a segment.
+template <typename Counts>
+bool is_nothing(const Counts& counts) {
+  return is_nothing(counts.stable) && is_nothing(counts.canary) && is_nothing(counts.baseline);
+}
+
+/// With the letter that begins the ids of a version's queries.
+std::vector<std::pair<char, const VersionMetrics*>> versions_of(const PlanMetrics& metrics) {
+  std::vector<std::pair<char, const VersionMetrics*>> list = {{'s', &metrics.stable},
+                                                              {'c', &metrics.canary}};
+  if (metrics.baseline) list.emplace_back('b', &*metrics.baseline);
+  return list;
+}
+
 }  // namespace
 
 VersionMetrics mesh_metrics(const std::string& mesh, const std::string& gateway,
@@ -131,13 +145,30 @@ VersionMetrics alb_metrics(const std::string& load_balancer_arn,
   return m;
 }
 
+PlanMetrics mesh_metrics(const std::string& mesh, const std::string& gateway,
+                         const VersionNames& names) {
+  PlanMetrics metrics{mesh_metrics(mesh, gateway, names.stable_target),
+                      mesh_metrics(mesh, gateway, names.canary_target)};
+  if (!names.baseline.empty()) {
+    metrics.baseline = mesh_metrics(mesh, gateway, names.baseline_target);
+  }
+  return metrics;
+}
+
+PlanMetrics alb_metrics(const AlbArns& arns) {
+  PlanMetrics metrics{alb_metrics(arns.load_balancer, arns.stable),
+                      alb_metrics(arns.load_balancer, arns.canary)};
+  if (!arns.baseline.empty()) metrics.baseline = alb_metrics(arns.load_balancer, arns.baseline);
+  return metrics;
+}
+
 Result<CloudWatchMetrics::Series> CloudWatchMetrics::ask(const std::vector<Duration>& limits,
                                                          TimePoint first, TimePoint end) {
   std::vector<aws::MetricQuery> queries;
-  add_queries(queries, 's', metrics_->first, limits, options_.period);
-  add_queries(queries, 'c', metrics_->second, limits, options_.period);
-  add_segment_queries(queries, 's', metrics_->first, options_.segments, options_.period);
-  add_segment_queries(queries, 'c', metrics_->second, options_.segments, options_.period);
+  for (const auto& [letter, version] : versions_of(*metrics_)) {
+    add_queries(queries, letter, *version, limits, options_.period);
+    add_segment_queries(queries, letter, *version, options_.segments, options_.period);
+  }
   Series all;
   for (std::size_t i = 0; i < queries.size(); i += aws::kMaxMetricQueries) {
     const std::size_t n = std::min(queries.size() - i, aws::kMaxMetricQueries);
@@ -153,10 +184,15 @@ Result<CloudWatchMetrics::Series> CloudWatchMetrics::ask(const std::vector<Durat
 MetricsWindow CloudWatchMetrics::window_at(TimePoint from, const Series& series,
                                            const std::vector<Duration>& limits,
                                            Counted& before) const {
-  MetricsWindow window{
-      from, from + options_.period,
-      growth(counts_at(series, 's', metrics_->first, limits, from), before.stable),
-      growth(counts_at(series, 'c', metrics_->second, limits, from), before.canary)};
+  const auto growth_of = [&](char letter, const VersionMetrics& metrics, VersionCounts& counted) {
+    return growth(counts_at(series, letter, metrics, limits, from), counted);
+  };
+  MetricsWindow window{from, from + options_.period,
+                       growth_of('s', metrics_->stable, before.stable),
+                       growth_of('c', metrics_->canary, before.canary)};
+  if (metrics_->baseline) {
+    window.baseline = growth_of('b', *metrics_->baseline, before.baseline);
+  }
   before.segments.resize(options_.segments.size());
   for (std::size_t i = 0; i < options_.segments.size(); ++i) {
     const auto counts = [&](char version) {
@@ -167,8 +203,9 @@ MetricsWindow CloudWatchMetrics::window_at(TimePoint from, const Series& series,
       return c;
     };
     SegmentCounts segment{options_.segments[i], growth(counts('s'), before.segments[i].stable),
-                          growth(counts('c'), before.segments[i].canary)};
-    if (is_nothing(segment.stable) && is_nothing(segment.canary)) continue;
+                          growth(counts('c'), before.segments[i].canary),
+                          growth(counts('b'), before.segments[i].baseline)};
+    if (is_nothing(segment)) continue;
     window.segments.push_back(std::move(segment));
   }
   return window;
@@ -193,9 +230,7 @@ Result<MetricsReading> CloudWatchMetrics::read(TimePoint since, const std::vecto
     const bool late = counted_.contains(from);
     if (!late && from < since) continue;
     MetricsWindow window = window_at(from, series, limits, counted_[from]);
-    if (late && is_nothing(window.stable) && is_nothing(window.canary) && window.segments.empty()) {
-      continue;
-    }
+    if (late && is_nothing(window) && window.segments.empty()) continue;
     reading.windows.push_back(std::move(window));
   }
   while (counted_.size() > kLateDatapoints) counted_.erase(counted_.begin());

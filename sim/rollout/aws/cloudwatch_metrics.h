@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/aws/cloudwatch.h"
+#include "sim/rollout/aws/alb_traffic.h"
 #include "sim/rollout/driver.h"
 
 namespace coalmine::rollout {
@@ -28,6 +29,16 @@ VersionMetrics mesh_metrics(const std::string& mesh, const std::string& gateway,
 VersionMetrics alb_metrics(const std::string& load_balancer_arn,
                            const std::string& target_group_arn);
 
+/// Of all versions of a plan; a baseline if it has experiments.
+struct PlanMetrics {
+  VersionMetrics stable, canary;
+  std::optional<VersionMetrics> baseline = {};
+};
+
+PlanMetrics mesh_metrics(const std::string& mesh, const std::string& gateway,
+                         const VersionNames& names);
+PlanMetrics alb_metrics(const AlbArns& arns);
+
 struct CloudWatchOptions {
   Duration period = std::chrono::seconds{60};  ///< of a datapoint: 1, 5, 10, 30 s or minutes
   /// After its end a datapoint is waited for so long; what comes later still is counted when it
@@ -39,13 +50,13 @@ struct CloudWatchOptions {
 };
 inline constexpr int kLateDatapoints = 5;
 
-/// Reads both versions by GetMetricData, up to kMaxMetricQueries metrics a call. Every request is
+/// Reads the versions by GetMetricData, up to kMaxMetricQueries metrics a call. Every request is
 /// counted once: datapoints are kept by the start of their period, and only what they grew by is
 /// reported again.
 class CloudWatchMetrics : public MetricsSource {
  public:
-  /// `metrics` gives stable's and canary's metrics when they are first needed.
-  using Metrics = std::function<Result<std::pair<VersionMetrics, VersionMetrics>>()>;
+  /// `metrics` gives the versions' metrics when they are first needed.
+  using Metrics = std::function<Result<PlanMetrics>()>;
   CloudWatchMetrics(aws::Client& client, Metrics metrics, CloudWatchOptions options)
       : client_(client), find_(std::move(metrics)), options_(options) {}
 
@@ -54,7 +65,7 @@ class CloudWatchMetrics : public MetricsSource {
 
  private:
   struct Counted {
-    VersionCounts stable, canary;
+    VersionCounts stable, canary, baseline;
     std::vector<SegmentCounts> segments;  ///< as in CloudWatchOptions
   };
   using Series = std::map<std::string, aws::MetricSeries>;
@@ -65,7 +76,7 @@ class CloudWatchMetrics : public MetricsSource {
   aws::Client& client_;
   Metrics find_;
   CloudWatchOptions options_;
-  std::optional<std::pair<VersionMetrics, VersionMetrics>> metrics_;
+  std::optional<PlanMetrics> metrics_;
   std::map<TimePoint, Counted> counted_;  ///< by period start, the latest ones
 };
 

@@ -1,5 +1,7 @@
 #include "sim/rollout/aws/ecs_tasks.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -136,27 +138,54 @@ Result<TaskCount> EcsTasks::count_of(const Json& service) {
   return count;
 }
 
+Result<TaskCount> EcsTasks::service_in(const Json& answer, const std::string& name) {
+  for (const Json& one : list_at(answer, "services")) {
+    if (get_string(one, "serviceName") == name && get_string(one, "status") == "ACTIVE") {
+      return count_of(one);
+    }
+  }
+  return error(ErrorKind::Failed, "there is no service {} in the cluster {}", name,
+               services_.cluster);
+}
+
+Result<std::vector<std::string>> EcsTasks::images(const std::string& build) {
+  TRY(const Json described, definition(build));
+  std::vector<std::string> found;
+  for (const Json& container : list_at(described, "containerDefinitions")) {
+    found.push_back(get_string(container, "image"));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Status EcsTasks::check_baseline(const TaskCount& stable, const TaskCount& baseline) {
+  const std::pair builds(stable.build, baseline.build);
+  if (same_images_.count(builds) > 0) return {};
+  TRY(const auto wanted, images(stable.build));
+  TRY(const auto found, images(baseline.build));
+  if (found != wanted) {
+    return error(ErrorKind::Failed,
+                 "the baseline {} ({}) does not run the images of {} ({}): update its service to "
+                 "them, or the canary is compared with another version",
+                 services_.baseline_service, fmt::join(found, ", "), services_.stable_service,
+                 fmt::join(wanted, ", "));
+  }
+  same_images_.insert(builds);
+  return {};
+}
+
 Result<Tasks> EcsTasks::read() {
-  TRY(const Json answer,
-      client_.call(
-          "ecs", "DescribeServices",
-          {{"cluster", services_.cluster},
-           {"services", Json::array({services_.stable_service, services_.canary_service})}}));
+  Json names = Json::array({services_.stable_service, services_.canary_service});
+  const bool compares = !services_.baseline.empty();
+  if (compares) names.push_back(services_.baseline_service);
+  TRY(const Json answer, client_.call("ecs", "DescribeServices",
+                                      {{"cluster", services_.cluster}, {"services", names}}));
   Tasks tasks;
-  for (const bool stable : {true, false}) {
-    const std::string& name = stable ? services_.stable_service : services_.canary_service;
-    const Json* found = nullptr;
-    for (const Json& one : list_at(answer, "services")) {
-      if (get_string(one, "serviceName") == name && get_string(one, "status") == "ACTIVE") {
-        found = &one;
-      }
-    }
-    if (found == nullptr) {
-      return error(ErrorKind::Failed, "there is no service {} in the cluster {}", name,
-                   services_.cluster);
-    }
-    TRY(TaskCount count, count_of(*found));
-    (stable ? tasks.stable : tasks.canary) = std::move(count);
+  TRY(tasks.stable, service_in(answer, services_.stable_service));
+  TRY(tasks.canary, service_in(answer, services_.canary_service));
+  if (compares) {
+    TRY(tasks.baseline, service_in(answer, services_.baseline_service));
+    TRY_STATUS(check_baseline(tasks.stable, *tasks.baseline));
   }
   // A revision never changes, so it is asked for once.
   const auto [known, fresh] = images_of_.try_emplace(tasks.stable.build);
@@ -180,9 +209,11 @@ Status EcsTasks::update(const std::string& service, Json change) {
 }
 
 Result<Tasks> EcsTasks::scale(const std::string& version, int tasks) {
-  const bool stable = version == services_.stable;
-  TRY_STATUS(update(stable ? services_.stable_service : services_.canary_service,
-                    {{"desiredCount", tasks}}));
+  const std::string& service = version == services_.stable ? services_.stable_service
+                               : !services_.baseline.empty() && version == services_.baseline
+                                   ? services_.baseline_service
+                                   : services_.canary_service;
+  TRY_STATUS(update(service, {{"desiredCount", tasks}}));
   return read();
 }
 

@@ -77,6 +77,8 @@ std::map<std::string, std::string> to_map(const TargetSettings& s) {
           {"cluster", s.cluster},
           {"stable-service", s.stable_service},
           {"canary-service", s.canary_service},
+          {"baseline-target", s.baseline_target},
+          {"baseline-service", s.baseline_service},
           {"metric-period", coalmine::to_string(s.metric_period)},
           {"metric-delay", coalmine::to_string(s.metric_delay)}};
 }
@@ -110,6 +112,8 @@ TargetSettings settings_from_map(const std::map<std::string, std::string>& map) 
   text("cluster", s.cluster);
   text("stable-service", s.stable_service);
   text("canary-service", s.canary_service);
+  text("baseline-target", s.baseline_target);
+  text("baseline-service", s.baseline_service);
   duration("metric-period", s.metric_period);
   duration("metric-delay", s.metric_delay);
   return s;
@@ -149,38 +153,41 @@ Result<std::unique_ptr<RolloutTarget>> RolloutTarget::open(const TargetSettings&
       *target->transport_, access.credentials, access.options, clock,
       // Jitter must differ between processes, and need not be repeatable.
       Random(static_cast<std::uint64_t>(clock.now().time_since_epoch().count())));
-  const VersionNames names{plan.stable, plan.canary, settings.stable_target,
-                           settings.canary_target};
+  const auto otherwise = [](const std::string& given, const std::string& instead) {
+    return given.empty() ? instead : given;
+  };
+  VersionNames names{plan.stable, plan.canary, settings.stable_target, settings.canary_target,
+                     {},          {}};
+  if (has_step<Experiment>(plan)) {
+    names.baseline = baseline_of(plan);
+    names.baseline_target =
+        otherwise(settings.baseline_target, settings.stable_target + "-baseline");
+  }
   CloudWatchMetrics::Metrics metrics;
   if (settings.traffic == "alb") {
     auto alb = std::make_unique<AlbTraffic>(*target->client_,
                                             AlbPlace{settings.load_balancer, settings.listener_port,
                                                      settings.rule_arn, stickiness_of(plan)},
                                             names);
-    metrics = [traffic = alb.get()]() -> Result<std::pair<VersionMetrics, VersionMetrics>> {
+    metrics = [traffic = alb.get()]() -> Result<PlanMetrics> {
       TRY(const AlbArns arns, traffic->arns());
-      return std::pair{alb_metrics(arns.load_balancer, arns.stable),
-                       alb_metrics(arns.load_balancer, arns.canary)};
+      return alb_metrics(arns);
     };
     target->traffic_ = std::move(alb);
   } else {
     target->traffic_ = std::make_unique<AppMeshTraffic>(
         *target->client_, aws::RouteName{settings.mesh, settings.router, settings.route}, names);
-    metrics = [settings]() -> Result<std::pair<VersionMetrics, VersionMetrics>> {
-      return std::pair{mesh_metrics(settings.mesh, settings.gateway, settings.stable_target),
-                       mesh_metrics(settings.mesh, settings.gateway, settings.canary_target)};
+    metrics = [settings, names]() -> Result<PlanMetrics> {
+      return mesh_metrics(settings.mesh, settings.gateway, names);
     };
   }
-  const auto service = [](const std::string& given, const std::string& otherwise) {
-    return given.empty() ? otherwise : given;
-  };
-  target->tasks_ = std::make_unique<EcsTasks>(
-      *target->client_, EcsServices{settings.cluster,
-                                    plan.stable,
-                                    plan.canary,
-                                    service(settings.stable_service, settings.stable_target),
-                                    service(settings.canary_service, settings.canary_target),
-                                    {}});
+  EcsServices services{settings.cluster, plan.stable, plan.canary,
+                       otherwise(settings.stable_service, settings.stable_target),
+                       otherwise(settings.canary_service, settings.canary_target)};
+  services.baseline = names.baseline;
+  services.baseline_service =
+      otherwise(settings.baseline_service, services.stable_service + "-baseline");
+  target->tasks_ = std::make_unique<EcsTasks>(*target->client_, std::move(services));
   target->metrics_ =
       std::make_unique<CloudWatchMetrics>(*target->client_, std::move(metrics), timing);
   return target;

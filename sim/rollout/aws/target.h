@@ -25,6 +25,9 @@ struct TargetSettings {
   std::string stable_target = "app-v1", canary_target = "app-v2";  ///< nodes or target groups
   std::string cluster = "coalmine";                                ///< of the ECS services
   std::string stable_service, canary_service;                      ///< empty: named as the targets
+  /// Of experiments: a node or target group, and its service; empty: named as stable's, with
+  /// "-baseline" behind.
+  std::string baseline_target, baseline_service;
   Duration metric_period{};  ///< zero: 10s of the mock's App Mesh, else 60s
   Duration metric_delay{};   ///< zero: 5s locally, 60s on AWS
 };

@@ -3,6 +3,7 @@
 // utils/defaults/defaults.go and pkg/apis/rollouts/v1alpha1/{types,analysis_types}.go; where the
 // manual says otherwise, the code is followed.
 #include <algorithm>
+#include <map>
 
 #include "sim/rollout/importers/argo_metrics.h"
 #include "sim/rollout/importers/fields.h"
@@ -228,19 +229,30 @@ class ArgoImporter {
 
   void read_experiment(Fields& experiment, const YamlNode& node) {
     rollout::Experiment step;
-    step.length = experiment.duration("duration").value_or(Duration{});
-    double share = 0;
+    const auto length = experiment.duration("duration");
+    step.length = length.value_or(Duration{});
+    std::map<std::string, double> shares;  // by what a template is a copy of
     for (const YamlNode* item : experiment.list("templates")) {
       Fields one(*item, report_, "templates");
+      double& share = shares[one.text("specRef").value_or("")];
       share = std::max(share, one.number("weight", 0, 100).value_or(0));
-      one.skip({"name", "specRef", "replicas", "metadata", "selector", "service"});
+      one.skip({"name", "replicas", "metadata", "selector", "service"});
       one.done();
     }
-    step.share = Percent{share};
     experiment.cannot("analyses", "an experiment's own analyses are not read");
     experiment.skip({"dryRun", "analysisRunMetadata"});
     experiment.done();
-    add(step, node);
+    step.share = Percent{shares["canary"]};
+    if (!length) {
+      report_.warn(node, "an experiment without a duration ends with its analyses; it is left out");
+    } else if (!(step.share.value > 0) || shares["stable"] != step.share.value) {
+      report_.warn(node,
+                   "the experiment gives weight {} to the canary's template and {} to stable's; "
+                   "only equal ones above 0 are a comparison, so it is left out",
+                   step.share.value, shares["stable"]);
+    } else {
+      add(step, node);
+    }
   }
 
   // --- analyses --------------------------------------------------------------------------------

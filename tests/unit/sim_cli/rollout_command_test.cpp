@@ -200,8 +200,14 @@ TEST(RolloutCommand, StepsReadAsTheyAreWritten) {
   EXPECT_EQ(std::get<rollout::Promote>((*steps)[4].what).version, "v2");
   EXPECT_EQ(parse_steps("1%,soon", "v2").error().message,
             "step \"soon\": allowed are a weight as 1%, a bake as 10m, pause, pause:1h, tasks:3, "
-            "tasks:50%, tasks:weight, header:NAME=VALUE, cookie:NAME=VALUE, routes:none, promote, "
-            "promote:image-swap, promote:replace");
+            "tasks:50%, tasks:weight, experiment:5%:10m, header:NAME=VALUE, cookie:NAME=VALUE, "
+            "routes:none, promote, promote:image-swap, promote:replace");
+  const auto compared = parse_steps("experiment:2.5%:20m,50%", "v2");
+  ASSERT_TRUE(compared) << to_string(compared.error());
+  EXPECT_EQ(std::get<rollout::Experiment>((*compared)[0].what).share.value, 2.5);
+  EXPECT_EQ(std::get<rollout::Experiment>((*compared)[0].what).length, Duration{20min});
+  EXPECT_NE(parse_steps("experiment:5%", "v2").error().message.find("as experiment:5%:10m"),
+            std::string::npos);
   const auto routed = parse_steps("header:X-Tester=a=b,cookie:group,routes:none", "v2");
   ASSERT_TRUE(routed);
   using By = rollout::RouteMatch::By;

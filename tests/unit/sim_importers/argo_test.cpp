@@ -252,5 +252,29 @@ TEST(ArgoQuery, SharesAndQuantilesAreToldApart) {
   EXPECT_FALSE(meaning_of("sum(up)"));
 }
 
+TEST(Argo, AnExperimentOfEqualWeightsIsPlayedAndAnotherLeftOutWithAWarning) {
+  const auto steps = [](int canary, int stable) {
+    return fmt::format(
+        "      steps:\n"
+        "        - experiment:\n            duration: 10m\n            templates:\n"
+        "              - {{name: new, specRef: canary, weight: {}}}\n"
+        "              - {{name: old, specRef: stable, weight: {}}}\n"
+        "        - setWeight: 50\n        - pause: {{duration: 1m}}\n",
+        canary, stable);
+  };
+  const Imported equal = import_steps(steps(5, 5));
+  ASSERT_TRUE(equal.plan);
+  EXPECT_TRUE(rollout::has_step<rollout::Experiment>(*equal.plan));
+  EXPECT_TRUE(rollout::check(*equal.plan).empty());
+  EXPECT_TRUE(rollout::check_playable(*equal.plan).empty());
+  const Imported lopsided = import_steps(steps(5, 0));
+  ASSERT_TRUE(lopsided.plan);
+  EXPECT_FALSE(rollout::has_step<rollout::Experiment>(*lopsided.plan));
+  EXPECT_TRUE(std::any_of(lopsided.warnings.begin(), lopsided.warnings.end(), [](const Error& w) {
+    return w.message.find("weight 5 to the canary's template and 0 to stable's") !=
+           std::string::npos;
+  }));
+}
+
 }  // namespace
 }  // namespace coalmine::importers

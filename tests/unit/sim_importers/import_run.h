@@ -63,9 +63,14 @@ class ExactMetrics : public rollout::MetricsSource {
 class FineTraffic : public FakeTraffic {
  public:
   using FakeTraffic::FakeTraffic;
-  Result<rollout::Weights> weights_for(Percent canary) const override {
-    const auto fine = static_cast<std::int64_t>(canary.value * 100 + 0.5);
-    return rollout::Weights{{"v1", 10000 - fine}, {"v2", fine}};
+  Result<rollout::Weights> weights_for(const rollout::Shares& shares) const override {
+    const auto fine = [](Percent share) {
+      return static_cast<std::int64_t>(share.value * 100 + 0.5);
+    };
+    const std::int64_t canary = fine(shares.canary), baseline = fine(shares.baseline);
+    rollout::Weights weights = {{"v1", 10000 - canary - baseline}, {"v2", canary}};
+    if (baseline > 0) weights["v1-baseline"] = baseline;
+    return weights;
   }
 };
 

@@ -243,17 +243,25 @@ TEST(Controller, PropertyEveryPathEndsAndWeightsRiseOnlyByPlanOrOperator) {
 TEST(Weights, BecomeTheSmallestFittingIntegers) {
   const auto pair = [](double percent, const WeightRange& range) {
     const auto got = to_weights(Percent{percent}, range);
-    return got ? *got : WeightPair{-1, -1};
+    return got ? *got : SplitWeights{-1, -1};
   };
-  EXPECT_EQ(pair(1, kAppMeshWeights), (WeightPair{99, 1}));
-  EXPECT_EQ(pair(0, kAppMeshWeights), (WeightPair{100, 0}));
-  EXPECT_EQ(pair(100, kAppMeshWeights), (WeightPair{0, 100}));
-  EXPECT_EQ(pair(2.5, kAppMeshWeights), (WeightPair{39, 1}));
-  EXPECT_EQ(pair(33.3, kAppMeshWeights), (WeightPair{2, 1})) << "within the tolerance";
-  EXPECT_EQ(pair(10, kAlbWeights), (WeightPair{90, 10}));
-  EXPECT_EQ(pair(0.1, kAlbWeights), (WeightPair{999, 1}));
-  EXPECT_EQ(pair(0.01, kAlbWeights), (WeightPair{-1, -1}));
-  EXPECT_EQ(pair(101, kAlbWeights), (WeightPair{-1, -1}));
+  EXPECT_EQ(pair(1, kAppMeshWeights), (SplitWeights{99, 1}));
+  EXPECT_EQ(pair(0, kAppMeshWeights), (SplitWeights{100, 0}));
+  EXPECT_EQ(pair(100, kAppMeshWeights), (SplitWeights{0, 100}));
+  EXPECT_EQ(pair(2.5, kAppMeshWeights), (SplitWeights{39, 1}));
+  EXPECT_EQ(pair(33.3, kAppMeshWeights), (SplitWeights{2, 1})) << "within the tolerance";
+  EXPECT_EQ(pair(10, kAlbWeights), (SplitWeights{90, 10}));
+  EXPECT_EQ(pair(0.1, kAlbWeights), (SplitWeights{999, 1}));
+  EXPECT_EQ(pair(0.01, kAlbWeights), (SplitWeights{-1, -1}));
+  EXPECT_EQ(pair(101, kAlbWeights), (SplitWeights{-1, -1}));
+  const auto split = [](double canary, double baseline) {
+    return to_weights({Percent{canary}, Percent{baseline}}, kAppMeshWeights);
+  };
+  EXPECT_EQ(split(5, 5).value(), (SplitWeights{90, 5, 5}));
+  EXPECT_EQ(split(50, 50).value(), (SplitWeights{0, 50, 50}));
+  EXPECT_EQ(split(2.5, 2.5).value(), (SplitWeights{38, 1, 1}));
+  EXPECT_FALSE(split(5, 4)) << "a comparison is of equals";
+  EXPECT_FALSE(split(60, 60));
 }
 
 TEST(PlanCheck, NamesEveryProblemAtItsPlace) {

@@ -42,18 +42,19 @@ class FakeClock : public Clock {
 class FakeTraffic : public TrafficAdapter {
  public:
   explicit FakeTraffic(Clock& clock) : clock_(clock) {}
-  Result<Weights> weights_for(Percent canary) const override {
-    TRY(const WeightPair pair, to_weights(canary, kAppMeshWeights));
-    return Weights{{"v1", pair.stable}, {"v2", pair.canary}};
+  Result<Weights> weights_for(const Shares& shares) const override {
+    TRY(const SplitWeights split, to_weights(shares, kAppMeshWeights));
+    return by_version({"v1", "v2", "v1-baseline"}, split);
   }
   Result<Weights> current_weights() override { return weights; }
-  Result<Weights> set_weights(Percent canary) override {
+  Result<Weights> set_weights(const Shares& shares) override {
     if (failures > 0) {
       --failures;
       return error(ErrorKind::Failed, "ThrottlingException: slow down");
     }
-    TRY(weights, weights_for(canary));
-    history.emplace_back(clock_.now(), canary.value);
+    TRY(weights, weights_for(shares));
+    history.emplace_back(clock_.now(), shares.canary.value);
+    baselines.emplace_back(clock_.now(), shares.baseline.value);
     return weights;
   }
   Status check_matches(const std::vector<RouteMatch>&) const override { return {}; }
@@ -75,20 +76,14 @@ class FakeTraffic : public TrafficAdapter {
   }
   std::string describe() const override { return "a fake"; }
   double share_at(TimePoint t) const {
-    const auto last = [t](const auto& changes) {
-      double value = 0;
-      for (const auto& [since, set] : changes) {
-        if (since <= t) value = set;
-      }
-      return value;
-    };
-    const double by_marks = last(routed);
-    return by_marks + (1 - by_marks) * last(history) / 100;
+    const double by_marks = last(routed, t);
+    return by_marks + (1 - by_marks) * last(history, t) / 100;
   }
+  double baseline_at(TimePoint t) const { return last(baselines, t) / 100; }
 
   Weights weights{{"v1", 100}, {"v2", 0}};
   int failures = 0;
-  std::vector<std::pair<TimePoint, double>> history;
+  std::vector<std::pair<TimePoint, double>> history, baselines;
   std::vector<RouteMatch> matches;
   int route_failures = 0;
   bool can_mirror = true;
@@ -97,6 +92,13 @@ class FakeTraffic : public TrafficAdapter {
   std::vector<std::pair<TimePoint, double>> routed;
 
  private:
+  static double last(const std::vector<std::pair<TimePoint, double>>& changes, TimePoint t) {
+    double value = 0;
+    for (const auto& [since, set] : changes) {
+      if (since <= t) value = set;
+    }
+    return value;
+  }
   Clock& clock_;
 };
 
@@ -106,6 +108,7 @@ class FakeTasks : public TaskAdapter {
   FakeTasks(Clock& clock, int stable, int canary) : clock_(clock) {
     now.stable = {stable, stable, 0, "app:1", ""};
     now.canary = {canary, canary, 0, "app:2", ""};
+    now.baseline = TaskCount{0, 0, 0, "app:1", ""};
   }
   Result<Tasks> read() override {
     if (failures > 0) {
@@ -114,6 +117,8 @@ class FakeTasks : public TaskAdapter {
     }
     if (clock_.now() >= scaled_at_ + start) now.canary.ready = now.canary.desired;
     now.canary.ready = std::min(now.canary.ready, now.canary.desired);
+    if (clock_.now() >= copied_at_ + start) now.baseline->ready = now.baseline->desired;
+    now.baseline->ready = std::min(now.baseline->ready, now.baseline->desired);
     if (clock_.now() >= swapped_at_ + start) {
       now.stable.ready = now.stable.desired;
       now.stable.leaving = 0;
@@ -128,8 +133,10 @@ class FakeTasks : public TaskAdapter {
       --refusals;
       return error(ErrorKind::Failed, "AccessDenied: not you");
     }
-    (version == "v1" ? now.stable : now.canary).desired = tasks;
+    TaskCount& count = version == "v1" ? now.stable : version == "v2" ? now.canary : *now.baseline;
+    count.desired = tasks;
     if (version == "v2") scaled_at_ = clock_.now();
+    if (version == "v1-baseline") copied_at_ = clock_.now();
     return read();
   }
   Result<Tasks> swap_image(const std::string& build) override {
@@ -152,7 +159,7 @@ class FakeTasks : public TaskAdapter {
 
  private:
   Clock& clock_;
-  TimePoint scaled_at_{}, swapped_at_{};
+  TimePoint scaled_at_{}, swapped_at_{}, copied_at_{};
 };
 
 struct FakeVersion {
@@ -165,7 +172,7 @@ class FakeMetrics : public MetricsSource {
  public:
   FakeMetrics(const FakeTraffic& traffic, double rate_per_s, FakeVersion v1, FakeVersion v2,
               std::uint64_t seed)
-      : traffic_(traffic), rate_per_s_(rate_per_s), v1_(v1), v2_(v2), random_(seed) {}
+      : fresh(v1), traffic_(traffic), rate_per_s_(rate_per_s), v1_(v1), v2_(v2), random_(seed) {}
 
   Result<MetricsReading> read(TimePoint since, const std::vector<Duration>& limits,
                               TimePoint now) override {
@@ -176,14 +183,18 @@ class FakeMetrics : public MetricsSource {
       MetricsWindow window{from, from + kPeriod, {}, {}};
       for (Duration second{}; second < kPeriod; second += 1s) {
         const double share = traffic_.share_at(from + second);
-        draw(window.stable, v1_, rate_per_s_ * (1 - share), limits);
+        const double baseline = traffic_.baseline_at(from + second);
+        draw(window.stable, v1_, rate_per_s_ * (1 - share - baseline), limits);
         draw(window.canary, v2_, rate_per_s_ * share, limits);
+        draw(window.baseline, fresh, rate_per_s_ * baseline, limits);
       }
       reading.windows.push_back(window);
     }
     reading.next = from + kPeriod + kDelay;
     return reading;
   }
+
+  FakeVersion fresh;  ///< an experiment's copy of v1
 
  private:
   static constexpr Duration kPeriod = 10s, kDelay = 5s;

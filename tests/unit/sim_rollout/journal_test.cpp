@@ -110,13 +110,13 @@ TEST(Journal, LoweredWeightsAreNotRaisedUnasked) {
   const Decision resumed = decide(plan, lowered.state, Operator{Command::Resume, "", {}}, t + 2min);
   const auto* change = std::get_if<ChangeWeights>(&resumed.actions[1]);
   ASSERT_NE(change, nullptr);
-  EXPECT_EQ(change->canary.value, 1);
+  EXPECT_EQ(change->shares.canary.value, 1);
   EXPECT_EQ(resumed.state.phase, Phase::Baking);
   const Decision raised = decide(plan, state, Restarted{{{"v1", 0}, {"v2", 100}}}, t + 1min);
   EXPECT_EQ(raised.state.phase, Phase::Baking);
   EXPECT_TRUE(std::any_of(raised.actions.begin(), raised.actions.end(), [](const Action& action) {
     const auto* back = std::get_if<ChangeWeights>(&action);
-    return back != nullptr && back->canary.value == 1;
+    return back != nullptr && back->shares.canary.value == 1;
   }));
 }
 

@@ -330,7 +330,7 @@ TEST(Hooks, AreAskedBeforeTheWeightRises) {
   ASSERT_NE(told.action<CallHook>(), nullptr);
   told.tell(HookAnswered{0, HookVerdict::Passed, ""});
   ASSERT_NE(told.action<ChangeWeights>(), nullptr);
-  EXPECT_EQ(told.action<ChangeWeights>()->canary.value, 10);
+  EXPECT_EQ(told.action<ChangeWeights>()->shares.canary.value, 10);
 }
 
 TEST(Hooks, AnObjectionIsAskedAgainThenCounts) {
@@ -412,7 +412,7 @@ TEST(WeightsInForce, AreLookedAtBeforeTheNextStep) {
   EXPECT_EQ(told.action<ChangeWeights>(), nullptr);
   told.tell(WeightsSeen{kTenPercent});
   ASSERT_NE(told.action<ChangeWeights>(), nullptr);
-  EXPECT_EQ(told.action<ChangeWeights>()->canary.value, 50);
+  EXPECT_EQ(told.action<ChangeWeights>()->shares.canary.value, 50);
 }
 
 TEST(WeightsInForce, LoweredOnesPauseAndTheBakeBeginsAnew) {
@@ -425,7 +425,7 @@ TEST(WeightsInForce, LoweredOnesPauseAndTheBakeBeginsAnew) {
       << told.state.reason;
   told.tell(Operator{Command::Resume, "", {}}, 5min);
   ASSERT_NE(told.action<ChangeWeights>(), nullptr);
-  EXPECT_EQ(told.action<ChangeWeights>()->canary.value, 10);
+  EXPECT_EQ(told.action<ChangeWeights>()->shares.canary.value, 10);
   EXPECT_EQ(told.state.phase, Phase::Baking);
   EXPECT_EQ(told.state.deadline, kStart + 6min + 1min);
 }
@@ -435,7 +435,7 @@ TEST(WeightsInForce, RaisedOnesAreSetBackAndTheBakeBeginsAnew) {
   told.tell(WeightsSeen{{{"v1", 0}, {"v2", 100}}});
   EXPECT_EQ(told.state.phase, Phase::Baking);
   ASSERT_NE(told.action<ChangeWeights>(), nullptr);
-  EXPECT_EQ(told.action<ChangeWeights>()->canary.value, 10);
+  EXPECT_EQ(told.action<ChangeWeights>()->shares.canary.value, 10);
   EXPECT_EQ(told.state.deadline, kStart + 1min + 1min);
 }
 
@@ -443,7 +443,7 @@ TEST(WeightsInForce, UnreadOnesStopNobody) {
   Told told = bake_is_over();
   told.tell(WeightsUnseen{"ThrottlingException"});
   ASSERT_NE(told.action<ChangeWeights>(), nullptr);
-  EXPECT_EQ(told.action<ChangeWeights>()->canary.value, 50);
+  EXPECT_EQ(told.action<ChangeWeights>()->shares.canary.value, 50);
 }
 
 TEST(Newer, BeginsAnewAfterTheOldOneMadeRoom) {

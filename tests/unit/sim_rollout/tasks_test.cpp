@@ -43,6 +43,7 @@ INSTANTIATE_TEST_SUITE_P(
 struct Played {
   Result<RolloutEnd> end = error("not run");
   History tasks;
+  std::vector<double> baselines;
   std::string timeline;
   std::vector<std::string> phases;
   std::vector<std::pair<TimePoint, double>> weights;
@@ -55,12 +56,14 @@ struct World {
   std::string failure;
   test::FakeVersion v2 = {};
   std::vector<std::pair<Duration, Operator>> commands = {};
+  test::FakeVersion v1 = {}, fresh = {};
 };
 
 Played play(const Plan& plan, const World& how = {}) {
   test::FakeClock clock;
   test::FakeTraffic traffic(clock);
-  test::FakeMetrics metrics(traffic, 100, {}, how.v2, 1);
+  test::FakeMetrics metrics(traffic, 100, how.v1, how.v2, 1);
+  metrics.fresh = how.fresh;
   FakeTasks tasks(clock, how.stable, how.canary);
   tasks.start = how.start;
   tasks.refusals = how.refusals;
@@ -82,6 +85,7 @@ Played play(const Plan& plan, const World& how = {}) {
   played.end = run_rollout(plan, world);
   played.tasks = tasks.history;
   played.weights = traffic.history;
+  for (const auto& [t, share] : traffic.baselines) played.baselines.push_back(share);
   return played;
 }
 
@@ -270,6 +274,13 @@ TEST(Promotion, WithoutAnybodyWhoRunsTasksIsRefused) {
   EXPECT_EQ(end.error().message, "the plan changes tasks, but nothing here can");
 }
 
+Plan experiment(Percent before = Percent{0}) {
+  Plan plan = plan_of({SetWeight{before}, Experiment{5min, Percent{5}}, SetWeight{Percent{50}},
+                       Bake{1min}, Promote{"v2"}});
+  if (before.value <= 0) plan.steps.erase(plan.steps.begin());
+  return plan;
+}
+
 // --- killed anywhere ---------------------------------------------------------------------------
 
 struct KilledCase {
@@ -331,6 +342,7 @@ TEST_P(KilledController, GoesOn) {
     test::expect_no_jump(run.weights, planned, lines);
     EXPECT_EQ(run.weights.back().second, GetParam().last) << lines;
     EXPECT_EQ(run.tasks.canary.desired, wanted.canary.desired) << "killed after line " << lines;
+    EXPECT_EQ(run.tasks.baseline->desired, 0) << "killed after line " << lines;
     EXPECT_EQ(run.tasks.stable.desired, wanted.stable.desired) << "killed after line " << lines;
     EXPECT_EQ(run.tasks.stable.build, wanted.stable.build) << "killed after line " << lines;
     test::expect_replayed(run.journal, lines);
@@ -341,26 +353,26 @@ TEST_P(KilledController, GoesOn) {
 
 INSTANTIATE_TEST_SUITE_P(
     Plans, KilledController,
-    testing::Values(KilledCase{"WhoseTasksFollowTheWeight",
-                               [] {
-                                 return following({SetWeight{Percent{10}}, Bake{1min},
-                                                   SetWeight{Percent{50}}, Bake{1min},
-                                                   Promote{"v2", PromoteKind::Replace}});
-                               },
-                               {0, 10, 50, 100},
-                               100},
-                    KilledCase{"ThatSwapsTheImage",
-                               [] { return promoted_by(PromoteKind::ImageSwap, true); },
-                               {0, 30},
-                               0},
-                    KilledCase{"ThatScalesInSteps",
-                               [] {
-                                 return plan_of({ScaleCanary{How::Percent, 50},
-                                                 SetWeight{Percent{50}}, Bake{1min},
-                                                 Promote{"v2"}});
-                               },
-                               {0, 50, 100},
-                               100}),
+    testing::Values(
+        KilledCase{"WhoseTasksFollowTheWeight",
+                   [] {
+                     return following({SetWeight{Percent{10}}, Bake{1min}, SetWeight{Percent{50}},
+                                       Bake{1min}, Promote{"v2", PromoteKind::Replace}});
+                   },
+                   {0, 10, 50, 100},
+                   100},
+        KilledCase{"ThatSwapsTheImage",
+                   [] { return promoted_by(PromoteKind::ImageSwap, true); },
+                   {0, 30},
+                   0},
+        KilledCase{"ThatScalesInSteps",
+                   [] {
+                     return plan_of({ScaleCanary{How::Percent, 50}, SetWeight{Percent{50}},
+                                     Bake{1min}, Promote{"v2"}});
+                   },
+                   {0, 50, 100},
+                   100},
+        KilledCase{"ThatExperiments", [] { return experiment(); }, {0, 5, 0, 50, 100}, 100}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Tasks, ComeBackFromTheJournal) {
@@ -373,6 +385,96 @@ TEST(Tasks, ComeBackFromTheJournal) {
     ASSERT_TRUE(back) << to_string(back.error());
     EXPECT_EQ(input_line(kVirtualEpoch, *back), line);
   }
+}
+
+// --- experiments -------------------------------------------------------------------------------
+
+TEST(Experiment, SetsTheCanaryBesideAnEquallyLargeFreshCopyOfStable) {
+  const Played played = play(experiment(Percent{10}), {10, 3});
+  ASSERT_TRUE(played.end) << to_string(played.end.error());
+  EXPECT_EQ(played.end->outcome, Outcome::Promoted) << played.timeline;
+  EXPECT_EQ(since_start(played),
+            (Weighted{{0s, 10}, {30s, 5}, {330s, 10}, {330s, 50}, {390s, 100}}))
+      << "5% for five minutes, and back to what it was";
+  EXPECT_EQ(played.baselines, (std::vector<double>{0, 5, 0, 0, 0}));
+  EXPECT_EQ(played.tasks, (History{"0:00.000 v1-baseline 3", "6:00.000 v1-baseline 0"}))
+      << "as many as the canary has, before the weights and as long as they may act";
+  EXPECT_NE(
+      played.timeline.find("tasks     v1-baseline 0 -> 3, a fresh copy of v1, as many as v2 has"),
+      std::string::npos)
+      << played.timeline;
+}
+
+TEST(Experiment, GivesTheCanaryItsTasksFirstWhereTheyFollowTheWeight) {
+  Plan plan = experiment();
+  plan.capacity = CanaryCapacity::FollowWeight;
+  const Played played = play(plan, {40, 0});
+  EXPECT_EQ(played.end->outcome, Outcome::Promoted) << played.timeline;
+  EXPECT_EQ(played.tasks.at(0), "0:00.000 v2 2");
+  EXPECT_EQ(played.tasks.at(1), "0:30.000 v1-baseline 2");
+  EXPECT_EQ(since_start(played).front(), (std::pair<Duration, double>{60s, 5}));
+}
+
+TEST(Experiment, JudgesByTheFreshCopyAndNotByStable) {
+  // Everything that has just started fails more: not the canary's fault.
+  Plan plan = experiment();
+  plan.analyses = {test::error_share()};
+  World cold{10, 3};
+  cold.v2 = cold.fresh = {.03, 0};
+  cold.v1 = {.001, 0};
+  const Played fair = play(plan, cold);
+  EXPECT_GT(fair.end->state.canary_counts.errors, 20u);
+  EXPECT_NE(fair.timeline.find("the experiment is over, no analysis objects"), std::string::npos)
+      << fair.timeline;
+  cold.fresh = {.001, 0};
+  const Played guilty = play(plan, cold);
+  EXPECT_EQ(guilty.end->outcome, Outcome::RolledBack) << guilty.timeline;
+  EXPECT_EQ(guilty.weights.size(), 2u) << "within the experiment";
+  EXPECT_EQ(guilty.baselines.back(), 0);
+  EXPECT_EQ(guilty.tasks.back().substr(guilty.tasks.back().find(' ')), " v1-baseline 0");
+}
+
+TEST(Experiment, LeavesNothingBehindHoweverItEnds) {
+  const auto end = [](Command command, Plan plan) {
+    const Played played =
+        play(plan, {10, 3, 25s, 0, 0, "", {}, {{2min, {command, "now", Percent{20}}}}});
+    EXPECT_EQ(played.baselines.back(), 0) << to_string(command);
+    EXPECT_EQ(played.tasks.size(), 2u) << to_string(command) << "\n" << played.timeline;
+    return played.end->outcome;
+  };
+  EXPECT_EQ(end(Command::Abort, experiment()), Outcome::Aborted);
+  EXPECT_EQ(end(Command::Promote, experiment()), Outcome::Promoted);
+  EXPECT_EQ(play(plan_of({Experiment{2min, Percent{5}}})).tasks,
+            (History{"0:00.000 v1-baseline 1", "3:00.000 v1-baseline 0"}))
+      << "the plan ends with it";
+}
+
+TEST(Experiment, GoesOnForTheRestOfItsTimeAfterAPause) {
+  const Played played =
+      play(experiment(), {10,
+                          3,
+                          25s,
+                          0,
+                          0,
+                          "",
+                          {},
+                          {{2min, {Command::Pause, "", {}}}, {10min, {Command::Resume, "", {}}}}});
+  EXPECT_EQ(played.end->outcome, Outcome::Promoted) << played.timeline;
+  EXPECT_EQ(since_start(played).at(1), (std::pair<Duration, double>{810s, 0}))
+      << "90 s before the pause, 210 s after it\n"
+      << played.timeline;
+}
+
+TEST(Experiment, OfNoLengthOrShareIsRefused) {
+  const auto says = [](Duration length, double share) {
+    const auto errors =
+        check(plan_of({SetWeight{Percent{1}}, Experiment{length, Percent{share}}, Promote{"v2"}}));
+    return errors.empty() ? std::string() : errors.front().message;
+  };
+  EXPECT_EQ(says(5min, 5), "");
+  EXPECT_NE(says(5min, 0).find("allowed is above 0%, up to 50%"), std::string::npos);
+  EXPECT_NE(says(5min, 51).find("allowed is above 0%, up to 50%"), std::string::npos);
+  EXPECT_NE(says(30s, 5).find("it must be longer"), std::string::npos);
 }
 
 }  // namespace

@@ -70,6 +70,23 @@ TEST(AppMeshTraffic, ChangesTheWeightsAndNothingElse) {
   EXPECT_EQ(route.updates, 1) << "the same weights again change nothing";
 }
 
+TEST(AppMeshTraffic, ABaselineIsAThirdTargetAsLongAsThePlanHasOne) {
+  FakeRoute route;
+  Fixture f([&route](const net::Request& r) { return route(r); });
+  const VersionNames names{"v1", "v2", "app-v1", "app-v2", "v1-baseline", "app-v1-baseline"};
+  AppMeshTraffic traffic(f.client, kRoute, names);
+  const Weights compared = {{"v1", 90}, {"v2", 5}, {"v1-baseline", 5}};
+  EXPECT_EQ(traffic.set_weights({Percent{5}, Percent{5}}).value(), compared);
+  EXPECT_EQ(traffic.current_weights().value(), compared);
+  EXPECT_EQ(route.spec["httpRoute"]["action"]["weightedTargets"],
+            Json::parse(R"([{"virtualNode":"app-v1","weight":90,"port":9000},
+                            {"virtualNode":"app-v2","weight":5,"port":9000},
+                            {"virtualNode":"app-v1-baseline","weight":5,"port":9000}])"));
+  AppMeshTraffic other(f.client, kRoute, {});
+  EXPECT_FALSE(other.set_weights(Percent{10})) << "somebody else's experiment is not ended";
+  EXPECT_EQ(traffic.set_weights(Percent{0}).value(), (Weights{{"v1", 100}, {"v2", 0}}));
+}
+
 TEST(AppMeshTraffic, RoutesItDoesNotUnderstandAreLeftAlone) {
   FakeRoute route;
   Fixture f([&route](const net::Request& r) { return route(r); });
@@ -287,7 +304,7 @@ TEST(CloudWatchMetrics, EveryRequestIsCountedOnceHoweverLate) {
   CloudWatchMetrics source(
       f.client,
       [] {
-        return std::pair{mesh_metrics("m", "g", "v1"), mesh_metrics("m", "g", "v2")};
+        return PlanMetrics{mesh_metrics("m", "g", "v1"), mesh_metrics("m", "g", "v2")};
       },
       {60s, 30s});
   const TimePoint start = kVirtualEpoch + 20s;
@@ -327,7 +344,7 @@ TEST(CloudWatchMetrics, SegmentsAreReadInAsManyCallsAsTheyNeed) {
   CloudWatchMetrics source(
       f.client,
       [] {
-        return std::pair{mesh_metrics("m", "g", "v1"), mesh_metrics("m", "g", "v2")};
+        return PlanMetrics{mesh_metrics("m", "g", "v1"), mesh_metrics("m", "g", "v2")};
       },
       options);
   cloud.values["sr"] = {{1, 100}};
@@ -359,7 +376,7 @@ TEST(CloudWatchMetrics, SlowRequestsAreTrimmedCountsInTheMetricsUnit) {
   CloudWatchMetrics mesh(
       f.client,
       [] {
-        return std::pair{mesh_metrics("m", "g", "v1"), mesh_metrics("m", "g", "v2")};
+        return PlanMetrics{mesh_metrics("m", "g", "v1"), mesh_metrics("m", "g", "v2")};
       },
       {60s, 30s});
   const auto reading = mesh.read(kVirtualEpoch, {250ms}, kVirtualEpoch + 150s);

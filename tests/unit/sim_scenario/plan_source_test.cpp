@@ -225,7 +225,9 @@ TEST(Validate, ImpossibleAndUnplayablePlansAreRefusedWithTheReason) {
       "  plan: [{weight: 1%}, {bake: 1h}, {promote: new}]\n  deadline: {after: 30m}\n",
       "  plan: [{weight: 0%}, {bake: 1m}, {promote: new}]\n"
       "  checks: [{limits: [{metric: errors, max: 1%}]}]\n",
-      "  plan: [{weight: 1%}, {experiment: {for: 1m, share: 5%}}, {promote: new}]\n",
+      "  plan: [{weight: 1%}, {experiment: {for: 20s, share: 5%}}, {promote: new}]\n",
+      "  plan: [{experiment: {for: 5m, share: 5%}}, {promote: new}]\n"
+      "  traffic: alb\n  session-affinity: {cookie: AWSALBTG}\n",
       "  plan: [{route: [{header: x-canary, value: insider}]}, {weight: 1%}, {bake: 1m}]\n",
       "  plan: [{weight: 1%}, {bake: 1m}, {promote: new}]\n"
       "  hooks: [{name: ask, at: pre-step, url: \"http://127.0.0.1:1/\"}]\n",
