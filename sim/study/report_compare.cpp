@@ -15,6 +15,27 @@ std::string short_name(const std::string& name, std::size_t width) {
   return name.substr(0, head) + ".." + name.substr(name.size() - tail);
 }
 
+/// The same, of names that look alike then from where they begin to differ.
+std::vector<std::string> short_names(const std::vector<Evaluation>& all) {
+  std::vector<std::string> full, brief;
+  for (const Evaluation& one : all) {
+    full.push_back(trial_name(one.facts));
+    brief.push_back(short_name(full.back(), kNameWidth));
+  }
+  std::vector<std::string> told = brief;
+  for (std::size_t i = 0; i < full.size(); ++i) {
+    std::size_t same = 0;  // characters in common with the most alike of those that look alike
+    for (std::size_t k = 0; k < full.size(); ++k) {
+      if (k == i || brief[k] != brief[i] || full[k] == full[i]) continue;
+      const auto differ =
+          std::mismatch(full[i].begin(), full[i].end(), full[k].begin(), full[k].end());
+      same = std::max(same, static_cast<std::size_t>(differ.first - full[i].begin()));
+    }
+    if (same > 2) told[i] = ".." + short_name(full[i].substr(same - 2), kNameWidth - 2);
+  }
+  return told;
+}
+
 double mean_of(const Figures& figures, std::string_view metric) {
   const Summary* summary = figures.find(metric);
   return summary == nullptr ? 0 : summary->mean;
@@ -48,9 +69,10 @@ std::string bars(const std::vector<Evaluation>& all, const std::string& title, V
   for (const Evaluation& one : all) most = std::max(most, value(one));
   if (most <= 0) return {};
   std::string text = "\n" + title + "\n";
-  for (const Evaluation& one : all) {
-    text += fmt::format("  {:<{}}  {:<{}}  {}\n", short_name(trial_name(one.facts), kNameWidth),
-                        kNameWidth, bar(value(one), most, kBarWidth), kBarWidth, show(value(one)));
+  const std::vector<std::string> names = short_names(all);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    text += fmt::format("  {:<{}}  {:<{}}  {}\n", names[i], kNameWidth,
+                        bar(value(all[i]), most, kBarWidth), kBarWidth, show(value(all[i])));
   }
   return text;
 }
@@ -78,8 +100,10 @@ std::string render_table(const std::vector<Evaluation>& all) {
   text += fmt::format("{:<{}}", "plan", kNameWidth);
   if (worse) text += fmt::format("{:>7}{:>9}{:>9}{:>8}", "failed", "users", "detect", "missed");
   text += fmt::format("{:>14}{:>11}\n", "false alarms", "promotes");
-  for (const Evaluation& one : all) {
-    text += fmt::format("{:<{}}", short_name(trial_name(one.facts), kNameWidth), kNameWidth);
+  const std::vector<std::string> names = short_names(all);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Evaluation& one = all[i];
+    text += fmt::format("{:<{}}", names[i], kNameWidth);
     if (worse) {
       text += fmt::format("{:>7}{:>9}{:>9}{:>8}", number(failed_of(one)), number(users_of(one)),
                           has(one.written, "time_to_detect_s")
