@@ -32,7 +32,8 @@ Aggregate::Aggregate(const Regime& regime, const std::vector<Duration>& limits,
           cell.classes = previous->find_classes(cell);
         }
         if (cell.classes == nullptr) {
-          cell.classes = std::make_shared<LatencyClasses>(*version.latency, cell.delays, limits);
+          cell.classes = std::make_shared<LatencyClasses>(*version.latency, cell.delays, limits,
+                                                          segment.retrying.timeout);
         }
       }
       cells_.back().push_back(std::move(cell));
@@ -94,7 +95,7 @@ void Aggregate::serve(std::size_t segment, std::size_t target, std::uint64_t n, 
     if (has_answer(ending)) {
       const std::uint64_t late = random.binomial(k, cell.classes->timeout_share());
       count(world::Ending::Timeout, late);
-      if (late > 0) meter.other.add(kRequestTimeout, late);
+      if (late > 0) meter.other.add(regime_.segments[segment].retrying.timeout, late);
       cell.late += late;
       answered += k - late;
       k -= late;
@@ -141,14 +142,15 @@ world::Ending Aggregate::try_again(std::size_t segment, std::size_t target,
       if ((chance >> 32) < delay.below) spent += delay.table->sample(chance, random);
     }
   }
+  const Duration timeout = regime.retrying.timeout;
   Tried tried{first.ending, spent};
-  if (spent < kRequestTimeout) {
+  if (spent < timeout) {
     ++meter.retries;
     spent += traffic::retry_backoff(1, random.uniform());
     tried = make_attempts(regime, target, table, random.next(), spent, 1, random, meter.retries);
   }
   if (!has_answer(tried.ending)) return tried.ending;
-  if (tried.latency > kRequestTimeout) tried = {world::Ending::Timeout, kRequestTimeout};
+  if (tried.latency > timeout) tried = {world::Ending::Timeout, timeout};
   meter.other.add(tried.latency);
   cell.retried.add(tried.latency);
   return tried.ending;
@@ -161,7 +163,7 @@ void Aggregate::settle(Random& random, std::vector<Histogram>& latency) {
       if (cell.classes == nullptr) continue;
       Histogram& histogram = latency[cell.version];
       cell.classes->fill(cell.counts, random, histogram);
-      if (cell.late > 0) histogram.add(kRequestTimeout, cell.late);
+      if (cell.late > 0) histogram.add(regime_.segments[i].retrying.timeout, cell.late);
       histogram.merge(cell.retried);
       cell.retried.clear();
       cell.counts.clear();

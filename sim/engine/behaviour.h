@@ -55,6 +55,7 @@ Behaviour make_behaviour(const std::vector<world::Fault>& faults, const world::S
 struct Retrying {
   traffic::RetryPolicy policy;
   traffic::RetryConditions on;
+  Duration timeout = world::kMeshRequestTimeout;  ///< of the request as a whole
   /// After an attempt that ended so, with `done` retries behind it. What has run into the whole
   /// request's timeout has no time for another; of a body that ends early the head is gone.
   bool again(world::Ending ending, int status, int done) const;

@@ -142,7 +142,7 @@ class DirectPlane : public ControlPlane,
   traffic::RetryPolicy retries() const {
     if (spec_.plan.traffic == rollout::TrafficApi::Alb) return {};
     if (!spec_.platform.retries) return traffic::app_mesh_default_retries();
-    return {spec_.platform.retries->on, spec_.platform.retries->max, kRequestTimeout};
+    return {spec_.platform.retries->on, spec_.platform.retries->max, world::kMeshRequestTimeout};
   }
 
   const VersionMetrics& metrics_of(const PeriodMetrics& period, const std::string& version) const {

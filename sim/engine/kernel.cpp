@@ -89,7 +89,7 @@ Tried make_attempts(const SegmentRegime& segment, std::size_t target, const Late
         if ((chance >> 32) < delay.below) latency += delay.table->sample(chance, random);
       }
     }
-    const bool again = failure != nullptr && spent + latency < kRequestTimeout &&
+    const bool again = failure != nullptr && spent + latency < segment.retrying.timeout &&
                        segment.retrying.again(ending, failure->status, done);
     if (!again) return {ending, has_answer(ending) ? spent + latency : Duration{}};
     ++done;
@@ -107,9 +107,9 @@ std::uint64_t edge_of(std::uint64_t cumulative, std::uint64_t total) {
 
 void Meter::end(world::Ending ending, Duration latency, std::size_t segment) {
   if (has_answer(ending)) {
-    if (latency > kRequestTimeout) {
+    if (latency > timeout) {
       ending = world::Ending::Timeout;
-      latency = kRequestTimeout;
+      latency = timeout;
     }
     other.add(latency);
   }

@@ -28,7 +28,6 @@
 namespace coalmine::engine {
 
 inline constexpr std::size_t kMaxTargets = 10;
-inline constexpr Duration kRequestTimeout = std::chrono::seconds{15};  ///< App Mesh's default
 
 /// Where the requests of one segment go.
 struct SegmentRegime {
@@ -104,6 +103,7 @@ struct Meter {
   std::vector<SegmentMeter> segments;
   /// Where requests count that no user waits for: those of segments from `beside_from` on.
   Meter* beside = nullptr;
+  Duration timeout = world::kMeshRequestTimeout;  ///< the gateway's patience
   std::size_t beside_from = std::numeric_limits<std::size_t>::max();
 
   Meter& of(std::size_t segment) { return segment < beside_from ? *this : *beside; }

@@ -71,7 +71,7 @@ std::size_t bucket_of(Duration value) {
 
 LatencyClasses::LatencyClasses(const LatencyTable& table,
                                const std::vector<Behaviour::Delay>& delays,
-                               const std::vector<Duration>& limits)
+                               const std::vector<Duration>& limits, Duration timeout)
     : classes_(limits.size() + 1) {
   Masses masses = masses_of(table);
   for (const Behaviour::Delay& delay : delays) {
@@ -84,7 +84,7 @@ LatencyClasses::LatencyClasses(const LatencyTable& table,
     const Mass& mass = masses[bucket];
     if (mass.p == 0) continue;
     const Duration value = value_of(mass);
-    if (value > kRequestTimeout) {
+    if (value > timeout) {
       timeout_share_ += mass.p;
       continue;
     }

@@ -19,9 +19,10 @@ namespace coalmine::engine {
 class LatencyClasses {
  public:
   /// Time to answer and what `delays` add. `limits`: rising; class i lies above limit i - 1 and up
-  /// to limit i, by whole buckets as Histogram::count_above() has them.
+  /// to limit i, by whole buckets as Histogram::count_above() has them. `timeout`: the gateway's
+  /// patience.
   LatencyClasses(const LatencyTable& table, const std::vector<Behaviour::Delay>& delays,
-                 const std::vector<Duration>& limits);
+                 const std::vector<Duration>& limits, Duration timeout);
 
   /// Chance that the gateway's patience ends first.
   double timeout_share() const { return timeout_share_; }

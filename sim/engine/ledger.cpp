@@ -61,7 +61,10 @@ Ledger::Ledger(const world::Spec& spec, world::Recorder& recorder, std::uint64_t
       seen_failed_(spec.versions.size()),
       read_(read),
       read_fast_(read.latency ? spec.versions.size() : 0) {
-  for (Meter& meter : period_) meter.segments.resize(spec.traffic.segments.size());
+  for (Meter& meter : period_) {
+    meter.segments.resize(spec.traffic.segments.size());
+    meter.timeout = world::request_timeout(spec);
+  }
 }
 
 std::vector<Meter>& Ledger::meters_beside(std::size_t from) {
@@ -70,6 +73,7 @@ std::vector<Meter>& Ledger::meters_beside(std::size_t from) {
   read_beside_.resize(read_.latency ? period_.size() : 0);
   for (std::size_t v = 0; v < period_.size(); ++v) {
     period_[v].beside = &beside_[v];
+    beside_[v].timeout = period_[v].timeout;
     period_[v].beside_from = from;
   }
   return beside_;

@@ -124,7 +124,7 @@ void forward(const world::Spec& spec, const RegimeInputs& inputs,
     set(k, target, version_of(spec, target.target->name));
     ++segment.idle;
   }
-  segment.retrying = {forward.forward->retry, forward.retry_on};
+  segment.retrying = {forward.forward->retry, forward.retry_on, world::request_timeout(spec)};
   segment.refused = false;
 }
 

@@ -40,6 +40,7 @@ TaskPool::Limits limits_of(const world::Spec& spec, const world::Version& versio
   limits.concurrency = version.concurrency.value_or(0);
   limits.queue = version.queue;
   limits.restart = spec.platform.task_start;
+  limits.patience = world::request_timeout(spec);
   return limits;
 }
 
@@ -71,7 +72,10 @@ Simulation::Simulation(const world::Spec& spec, std::uint64_t seed, bool aggrega
   active_.resize(spec.versions.size());
   for (std::size_t v = 0; v < spec.versions.size(); ++v) {
     const world::Version& version = spec.versions[v];
-    ordered_.push_back(needs_order(spec, version, aggregate));
+    // The fast loop counts requests by the parts of a table as answered, none as given up.
+    const bool outlasts =
+        !aggregate && tables_[v]->at(LatencyTable::kTail - 1) > world::request_timeout(spec);
+    ordered_.push_back(outlasts || needs_order(spec, version, aggregate));
     builds_.push_back({version.name, version.name});
     pools_.push_back(std::make_unique<TaskPool>(limits_of(spec, version), tables_[v],
                                                 static_cast<std::size_t>(version.tasks), start_));

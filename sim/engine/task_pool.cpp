@@ -108,7 +108,7 @@ void TaskPool::serve(const faults::RequestFacts& request, std::size_t segment, T
   for (int done = 0;;) {
     const Attempt one = attempt(*task, request, now, spent, random, meter);
     const Duration latency = spent + one.latency;
-    if (latency >= kRequestTimeout || !retrying.again(one.ending, one.status, done)) {
+    if (latency >= limits_.patience || !retrying.again(one.ending, one.status, done)) {
       if (!one.ends) return mine.end(one.ending, latency, segment);
       task->in_flight.push_back({*one.ends, one.ending, latency, segment});
       return;
@@ -126,7 +126,7 @@ TaskPool::Attempt TaskPool::attempt(Task& task, const faults::RequestFacts& requ
   TimePoint begin = std::max(now, task.next_begin);
   if (!task.slots.empty()) begin = std::max(begin, task.slots.front());
   // Who would wait longer than the gateway does has gone before his turn comes.
-  if (begin - now + spent > kRequestTimeout) return {world::Ending::Timeout, {}, 0, {}};
+  if (begin - now + spent > limits_.patience) return {world::Ending::Timeout, {}, 0, {}};
   if (limits_.queue) {
     while (!task.waiting.empty() && task.waiting.front() <= now) task.waiting.pop_front();
     if (begin > now) {
@@ -145,7 +145,7 @@ TaskPool::Attempt TaskPool::attempt(Task& task, const faults::RequestFacts& requ
   }
   Duration busy = outcome.delay;
   if (outcome.effect == faults::Effect::Hang) {
-    busy = kRequestTimeout - (begin - now) - spent;  // then the gateway hangs up
+    busy = limits_.patience - (begin - now) - spent;  // then the gateway hangs up
   } else if (outcome.effect != faults::Effect::Reset) {
     busy += latency_->sample(random.next(), random);
   }

@@ -26,6 +26,7 @@ class TaskPool {
     int concurrency = 0;       ///< zero: unlimited
     std::optional<int> queue;  ///< places to wait; none: unlimited
     Duration restart{};        ///< from a crash until the replacement takes requests
+    Duration patience = world::kMeshRequestTimeout;  ///< the gateway's with a request
   };
   TaskPool(const Limits& limits, std::shared_ptr<const LatencyTable> latency, std::size_t tasks,
            TimePoint now);

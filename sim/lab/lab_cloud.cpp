@@ -37,8 +37,6 @@ constexpr Duration kPoll = std::chrono::milliseconds{20};
 constexpr net::ClientOptions kFirstAnswer{std::chrono::seconds{1}, std::chrono::seconds{5}};
 /// As in `coalmine up`: a task counts as healthy this long after it runs.
 constexpr Duration kHealthyAfter = std::chrono::seconds{2};
-constexpr Duration kMeshTimeout = std::chrono::seconds{15};  ///< App Mesh's default for a request
-constexpr Duration kAlbTimeout = std::chrono::seconds{60};   ///< ALB's default idle timeout
 
 /// The mock's clock: real time, sped up.
 class MockClock : public Clock {
@@ -301,7 +299,7 @@ class RunningCloud : public LabCloud {
           ProvisionSettings::Retries{spec_.platform.retries->max, spec_.platform.retries->on};
     }
     settings.listener_port = kListenerPort;
-    const Duration timeout = alb_ ? kAlbTimeout : kMeshTimeout;
+    const Duration timeout = world::request_timeout(spec_);
     settings.request_timeout = from_seconds(to_seconds(timeout) / options_.speed);
     settings.log_group = kLogGroup;
     return settings;

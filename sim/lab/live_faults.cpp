@@ -7,9 +7,6 @@ namespace coalmine::lab {
 namespace {
 
 constexpr net::ClientOptions kPatience{std::chrono::seconds{2}, std::chrono::seconds{5}};
-/// Requests that wait for a task longer than this have been given up by the gateway: App Mesh's
-/// request timeout.
-constexpr Duration kRequestTimeout = std::chrono::seconds{15};
 
 Duration scaled(Duration d, double speed) {
   return from_seconds(to_seconds(d) / speed);
@@ -57,7 +54,8 @@ std::map<std::string, std::string> environment_of(const world::Spec& spec,
   }
   if (version.concurrency) environment["CONCURRENCY"] = fmt::format("{}", *version.concurrency);
   if (version.queue) environment["QUEUE"] = fmt::format("{}", *version.queue);
-  environment["PATIENCE"] = to_string(scaled(kRequestTimeout, speed));
+  // The gateway has given up requests that wait longer for a task.
+  environment["PATIENCE"] = to_string(scaled(world::request_timeout(spec), speed));
   return environment;
 }
 

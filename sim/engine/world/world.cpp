@@ -59,6 +59,10 @@ bool is_hit(const Spec& spec, const std::string& target, const std::string& vers
          (target == spec.plan.stable && version == rollout::baseline_of(spec.plan));
 }
 
+Duration request_timeout(const Spec& spec) {
+  return spec.plan.traffic == rollout::TrafficApi::Alb ? kAlbRequestTimeout : kMeshRequestTimeout;
+}
+
 rollout::Command to_command(OperatorCommand command) {
   switch (command) {
     case OperatorCommand::Pause:

@@ -32,6 +32,9 @@
 
 namespace coalmine::world {
 
+inline constexpr Duration kMeshRequestTimeout = std::chrono::seconds{15};
+inline constexpr Duration kAlbRequestTimeout = std::chrono::seconds{60};
+
 // --- what to play ------------------------------------------------------------------------------
 
 enum class Arrivals {
@@ -238,6 +241,10 @@ rollout::PlanVersions versions_of(const Spec& spec);
 /// Whether what the scenario does to `target` hits this version, too: the baseline has stable's
 /// build and shares what it depends on.
 bool is_hit(const Spec& spec, const std::string& target, const std::string& version);
+
+/// A request without an answer is given up by the gateway after this: App Mesh's default
+/// perRequest timeout of a route, 15 s; a load balancer's default idle timeout, 60 s.
+Duration request_timeout(const Spec& spec);
 
 rollout::Command to_command(OperatorCommand command);
 /// The fault as sim/traffic/faults carries it out; a segment becomes its path and header.

@@ -133,6 +133,29 @@ INSTANTIATE_TEST_SUITE_P(
             "LoadBalancersNever", fifth(world::FaultKind::Reset), {}, TrafficApi::Alb, false, 0}),
     [](const auto& info) { return std::string(info.param.name); });
 
+TEST(Simulation, ALoadBalancerWaitsAMinuteForAnAnswerAndTheMeshFifteenSeconds) {
+  for (const auto traffic : {rollout::TrafficApi::AppMesh, rollout::TrafficApi::Alb}) {
+    for (const bool limited : {false, true}) {
+      for (const bool aggregate : {false, true}) {
+        if (limited && aggregate) continue;
+        world::Spec spec = half_and_half(minutes{5});
+        spec.plan.traffic = traffic;
+        spec.versions[1].latency = world::FixedLatency{seconds{30}};
+        if (limited) spec.versions[1].concurrency = 10'000;  // played task by task
+        world::RunOptions options;
+        options.fidelity = aggregate ? world::Fidelity::Aggregate : world::Fidelity::Request;
+        const auto record = simulate(spec, options, make_direct_plane);
+        ASSERT_TRUE(record) << to_string(record.error());
+        const world::VersionRecord& slow = record->versions[1];
+        const bool late = traffic == rollout::TrafficApi::AppMesh;
+        EXPECT_EQ(slow.endings[static_cast<std::size_t>(world::Ending::Timeout)],
+                  late ? slow.requests : 0u);
+        EXPECT_NEAR(to_seconds(slow.latency.max()), late ? 15 : 30, .3);
+      }
+    }
+  }
+}
+
 /// A user saw the gateway's 503, so the version that was picked for him answers for it.
 TEST(Simulation, RequestsForAVersionWithoutTasksAreItsErrorsInTheMesh) {
   for (const auto traffic : {rollout::TrafficApi::AppMesh, rollout::TrafficApi::Alb}) {

@@ -104,7 +104,7 @@ TEST(Queues, OverloadEndsInTimeoutsNotInAnEndlessQueue) {
               std::make_shared<LatencyTable>(world::kDefaultLatency));
   stage.play(100, 100);
   EXPECT_GT(count(stage.meter, Ending::Timeout), stage.meter.requests * 85 / 100);
-  EXPECT_LE(stage.meter.other.max(), kRequestTimeout);
+  EXPECT_LE(stage.meter.other.max(), world::kMeshRequestTimeout);
 }
 
 TEST(Queues, EvenArrivalsWithinCapacityNeverWait) {
