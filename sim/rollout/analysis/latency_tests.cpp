@@ -101,13 +101,18 @@ double QuantileCompare::least_evidence() {
 
 void QuantileCompare::add(const Observation& seen, Scope) {
   counts_.add(seen.window);
+  step_.add(seen.window);
   if (counts_.canary() == 0 || counts_.stable() == 0) return;
   factor_ = least_evidence();
-  if (factor_ >= Wealth::kLost) return;
-  next_step();
+  if (factor_ < Wealth::kLost) begin_bet();
 }
 
 void QuantileCompare::next_step() {
+  begin_bet();
+  step_.clear();
+}
+
+void QuantileCompare::begin_bet() {
   if (counts_.canary() > 0) {
     wealth_.renew(factor_);
     factor_ = 1;
@@ -117,13 +122,13 @@ void QuantileCompare::next_step() {
 }
 
 Evaluation QuantileCompare::evaluate() const {
-  const auto canary = latency_quantile(counts_.canary_counts(), test_.quantile);
-  const auto stable = latency_quantile(counts_.stable_counts(), test_.quantile);
+  const auto canary = latency_quantile(step_.canary_counts(), test_.quantile);
+  const auto stable = latency_quantile(step_.stable_counts(), test_.quantile);
   Evaluation e;
   e.test = "quantile";
   e.value = canary.value_or(0);
   e.limit = stable.value_or(0) * (1 + test_.tolerance);
-  e.n = counts_.canary();
+  e.n = step_.canary();
   e.statistic = evidence();
   e.needs = 1 / test_.alpha;
   const std::string more =

@@ -49,12 +49,14 @@ class QuantileCompare {
  private:
   double cell_evidence(std::size_t cell) const;
   double least_evidence();
+  void begin_bet();
 
   QuantileTest test_;
   BetaPrior slow_prior_, fast_prior_;
   std::size_t shift_ = 0;    ///< cells of tolerance
   std::size_t weakest_ = 0;  ///< the cell with the least evidence when last looked for
-  GridCounts counts_;
+  GridCounts counts_;        ///< since the running bet began
+  GridCounts step_;          ///< since the step began, for people
   Wealth wealth_;
   double factor_ = 1;
 };
