@@ -83,8 +83,9 @@ bool unknown_word(Reader& reader, const YamlNode& at, std::string_view what,
 }
 
 Rule<std::string> text_rule(std::string doc, std::size_t max_length) {
+  // Whatever a plain YAML scalar looks like, it is text here: 5 and true need no quotes.
   Json schema = {{"description", std::move(doc)},
-                 {"type", "string"},
+                 {"type", {"string", "number", "boolean"}},
                  {"minLength", 1},
                  {"maxLength", max_length}};
   return {std::move(schema), [max_length](const YamlNode& node, Reader& reader, std::string& out) {

@@ -12,6 +12,13 @@
 namespace coalmine::scenario {
 namespace {
 
+bool is(const Json& value, const std::string& type) {
+  return (type == "object" && value.is_object()) || (type == "array" && value.is_array()) ||
+         (type == "string" && value.is_string()) || (type == "number" && value.is_number()) ||
+         (type == "integer" && value.is_number_integer()) ||
+         (type == "boolean" && value.is_boolean());
+}
+
 bool valid(const Json& schema, const Json& value, std::string& why) {
   const auto fail = [&](const std::string& text) {
     why += text + " at " + value.dump() + "\n";
@@ -29,12 +36,13 @@ bool valid(const Json& schema, const Json& value, std::string& why) {
       std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end()) {
     return fail("enum");
   }
-  const std::string type = schema.value("type", "");
-  if (type == "object" && !value.is_object()) return fail("object");
-  if (type == "array" && !value.is_array()) return fail("array");
-  if (type == "string" && !value.is_string()) return fail("string");
-  if (type == "integer" && !value.is_number_integer()) return fail("integer");
-  if (type == "number" && !value.is_number()) return fail("number");
+  if (schema.contains("type")) {
+    const Json& type = schema["type"];
+    const bool fits = type.is_array() ? std::any_of(type.begin(), type.end(),
+                                                    [&](const Json& one) { return is(value, one); })
+                                      : is(value, type);
+    if (!fits) return fail(type.dump());
+  }
   if (schema.contains("pattern") &&
       !std::regex_search(value.get<std::string>(),
                          std::regex(schema["pattern"].get<std::string>()))) {
@@ -84,6 +92,8 @@ Json to_json(const YAML::Node& node) {
   double number = 0;
   if (node.Tag() != "!" && YAML::convert<std::int64_t>::decode(node, whole)) return whole;
   if (node.Tag() != "!" && YAML::convert<double>::decode(node, number)) return number;
+  const bool plain_truth = node.Scalar() == "true" || node.Scalar() == "false";
+  if (node.Tag() != "!" && plain_truth) return node.Scalar() == "true";
   return node.Scalar();
 }
 
