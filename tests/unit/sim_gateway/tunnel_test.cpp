@@ -27,13 +27,15 @@ void echo_bytes(Socket& socket) {
 /// A WebSocket server whose frames are plain bytes.
 Upstream::Serve web_socket() {
   return [](Socket& socket) {
-    const std::string request = read_request(socket);
-    if (request.find("connection: Upgrade\r\nupgrade: websocket\r\n") == std::string::npos) {
-      socket.write(ok("no upgrade\n" + request));
-      return;
+    // It keeps the connection, as its answer says: a request on one that it has just ended may
+    // fail.
+    for (std::string r = read_request(socket); !r.empty(); r = read_request(socket)) {
+      if (r.find("connection: Upgrade\r\nupgrade: websocket\r\n") != std::string::npos) {
+        socket.write(kAgreed);
+        return echo_bytes(socket);
+      }
+      socket.write(ok("no upgrade\n" + r));
     }
-    socket.write(kAgreed);
-    echo_bytes(socket);
   };
 }
 
