@@ -29,7 +29,7 @@ struct ProvisionCommand {
   rollout::TargetSettings access;
   lab::ProvisionSettings settings;
   long long tasks = 1;
-  bool no_wait = false;
+  bool no_wait = false, baseline = false;
 };
 
 void declare_names(Options& options, ProvisionCommand& command) {
@@ -45,6 +45,17 @@ void declare_names(Options& options, ProvisionCommand& command) {
   options.text("--domain", names.domain, "Cloud Map namespace (default coalmine.local)");
   options.text("--cluster", names.cluster, "ECS cluster (default coalmine)");
   options.text("--load-balancer", names.load_balancer, "ALB (default coalmine)");
+  options.flag("--baseline", command.baseline,
+               "and a fresh copy of v1, without tasks, for `rollout start --steps experiment:…`");
+}
+
+/// As world::add_baseline() has it: stable's image, no task until an experiment asks for some.
+void add_baseline(ProvisionCommand& command) {
+  if (!command.baseline) return;
+  const rollout::Plan plan;
+  const std::string name = rollout::baseline_of(plan);
+  command.settings.versions.emplace_back(name, 0);
+  command.settings.builds[name] = plan.stable;
 }
 
 void say(const std::string& line) {
@@ -84,6 +95,7 @@ int with_target(ProvisionCommand& command, const char* verb, Work work) {
 int provision(ProvisionCommand& command) {
   command.settings.load_balancer = true;
   for (auto& [version, tasks] : command.settings.versions) tasks = static_cast<int>(command.tasks);
+  add_baseline(command);
   return with_target(command, "provision", [&command](aws::Client& client, Clock& clock) -> Status {
     TRY_STATUS(lab::provision(client, command.settings, clock));
     if (command.no_wait) return {};
@@ -95,6 +107,7 @@ int provision(ProvisionCommand& command) {
 }
 
 int destroy(ProvisionCommand& command) {
+  add_baseline(command);
   return with_target(command, "destroy", [&command](aws::Client& client, Clock& clock) {
     return lab::destroy(client, command.settings, clock);
   });

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "sim/aws/elbv2.h"
+
 namespace coalmine::lab {
 namespace {
 
@@ -284,6 +286,20 @@ class Provisioner {
     return {};
   }
 
+  /// A listener that was there may know fewer groups, and ECS takes none without a load balancer.
+  Status forward_to_all_groups() {
+    TRY(const auto balancer, aws::describe_load_balancer(client_, names_.load_balancer));
+    TRY(const auto place, aws::describe_listener(client_, balancer, s_.listener_port));
+    std::map<std::string, int> missing;
+    const auto known = aws::forward_weights(*place.actions);
+    for (const auto& [name, arn] : groups_) {
+      if (!known.contains(arn)) missing[arn] = 0;
+    }
+    if (missing.empty()) return {};
+    TRY(const Json actions, aws::with_forward_weights(*place.actions, missing));
+    return aws::modify_actions(client_, place, actions);
+  }
+
   // The other way to split traffic: one listener, a weighted forward to a group per version.
   Status load_balancer() {
     TRY_STATUS(create("elbv2", "CreateLoadBalancer",
@@ -325,6 +341,7 @@ class Provisioner {
          {"Port", s_.listener_port},
          {"DefaultActions", Json::array({Json{{"Type", "forward"},
                                               {"ForwardConfig", {{"TargetGroups", groups}}}}})}}));
+    TRY_STATUS(forward_to_all_groups());
     done(0, fmt::format("load balancer {}, port {}, a target group per version",
                         names_.load_balancer, s_.listener_port));
     return {};

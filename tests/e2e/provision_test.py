@@ -73,7 +73,20 @@ def main():
         assert "v2 25" in coalmine("rollout", "weights"), "provision moved weights"
         print("passed: again, and nothing has changed")
 
-        text = coalmine("destroy")
+        text = coalmine("rollout", "start", "--name", "early", "--steps", "experiment:10%:5s",
+                        code=3)
+        assert "coalmine provision --baseline" in text, text
+        text = coalmine("provision", "--tasks", "2", "--baseline")
+        assert "v2 25" in coalmine("rollout", "weights"), "a baseline moved weights"
+        for api in ("appmesh", "alb"):
+            text = coalmine("rollout", "start", "--dry-run", "--traffic", api, "--steps",
+                            "experiment:10%:35s")
+            compare = [line for line in text.splitlines() if line.startswith("compare")]
+            assert "app-v1-baseline" in text and len(compare) == 1, text
+            assert json.dumps(compare).lower().count('weight\\":10') == 2, text
+        print("passed: an experiment would find its baseline, by a mesh and by a load balancer")
+
+        text = coalmine("destroy", "--baseline")
         assert outcomes(text).keys() == set(range(1, 11)), text
         assert all(one.startswith("deleted") for one in outcomes(text).values()), text
         meshes, rest = names_left(mine)

@@ -184,7 +184,15 @@ Result<Tasks> EcsTasks::read() {
   TRY(tasks.stable, service_in(answer, services_.stable_service));
   TRY(tasks.canary, service_in(answer, services_.canary_service));
   if (compares) {
-    TRY(tasks.baseline, service_in(answer, services_.baseline_service));
+    auto baseline = service_in(answer, services_.baseline_service);
+    if (!baseline) {
+      return error(
+          ErrorKind::Failed,
+          "{}; an experiment needs one that runs the images of {} and has no tasks yet, as "
+          "`coalmine provision --baseline` makes it",
+          baseline.error().message, services_.stable_service);
+    }
+    tasks.baseline = *std::move(baseline);
     TRY_STATUS(check_baseline(tasks.stable, *tasks.baseline));
   }
   // A revision never changes, so it is asked for once.
